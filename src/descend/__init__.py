@@ -1,0 +1,24 @@
+"""A deep-learning framework that can be read from top to bottom.
+
+    import numpy as np
+    import descend
+    import descend.functions as F
+    from descend import Variable
+
+`core` has the idea (Variable, Function, backward), `functions` the operations.
+"""
+
+from descend import functions as functions
+from descend.core import Function as Function
+from descend.core import Parameter as Parameter
+from descend.core import Variable as Variable
+from descend.core import as_variable as as_variable
+from descend.core import debug as debug
+from descend.core import get_array_module as get_array_module
+from descend.core import gradients as gradients
+from descend.core import no_grad as no_grad
+from descend.core import register as register
+from descend.core import test_mode as test_mode
+from descend.core import using_config as using_config
+
+__version__ = "0.1.0"

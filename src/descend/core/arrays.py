@@ -1,0 +1,116 @@
+"""Which module computes for which kind of array.
+
+A gradient rule, a layer, an optimizer is written once; its arguments decide what it computes on.
+A kind of array joins with `register(kind, module)`, called from the kind's own file, so the core
+knows neither the functions nor the compiler.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any
+"""An array of any registered kind: typed as Any, since NumPy's and CuPy's types share no base."""
+
+CONTRACT = tuple(
+    """
+    abs add all any arange argmax argmin argsort astype broadcast_to bool clip concatenate conj copy
+    cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32 float64 full full_like
+    greater greater_equal int64 isfinite isinf isnan less less_equal log log1p logical_and logical_not
+    logical_or matmul max maximum mean min minimum moveaxis multiply negative not_equal ones ones_like
+    pad power prod reciprocal reshape round sign sin sinh sort sqrt square squeeze stack subtract sum
+    swapaxes take take_along_axis tan tanh transpose where zeros zeros_like
+    """.split()
+)
+"""The names that an operation may use of an array module, whichever module it is."""
+
+
+class Modules(dict[type, ModuleType]):
+    """The array module of each type; a type that was never registered asks its base classes."""
+
+    def __missing__(self, kind: type) -> ModuleType:
+        module = next((self[base] for base in kind.__mro__[1:] if base in self), np)
+        self[kind] = module
+        return module
+
+
+MODULES = Modules({np.ndarray: np})
+ARRAY_TYPES: tuple[type, ...] = (np.ndarray,)
+
+
+def register(kind: type, module: ModuleType, *, holds_arrays: bool = False) -> None:
+    """Let ``module`` compute for arrays of type ``kind``.
+
+    ``holds_arrays`` is for Variable alone: a kind that wraps arrays and is not one itself.
+    """
+    global ARRAY_TYPES
+    for derived in [known for known in MODULES if issubclass(known, kind)]:
+        del MODULES[derived]  # they had asked their bases before this kind was known
+    MODULES[kind] = module
+    if not holds_arrays and kind not in ARRAY_TYPES:
+        ARRAY_TYPES += (kind,)
+
+
+def get_array_module(x: Any, *others: Any) -> Any:
+    """The module that computes for these: numpy, unless one of them is of another kind.
+
+    >>> get_array_module(np.ones(3), 2.0).__name__
+    'numpy'
+    """
+    module = MODULES[type(x)]
+    for other in others:
+        if module is not np:
+            break
+        module = MODULES[type(other)]
+    return module
+
+
+def is_array(x: object) -> bool:
+    """Whether ``x`` is an array of a registered kind; CuPy registers itself when first met."""
+    if isinstance(x, ARRAY_TYPES):
+        return True
+    if type(x).__module__.partition(".")[0] == "cupy" and type(x).__name__ == "ndarray":
+        import cupy  # pyright: ignore[reportMissingImports]
+
+        register(type(x), cupy)  # pyright: ignore[reportUnknownArgumentType]
+        return True
+    return False
+
+
+def as_array(x: Any) -> Array:
+    """``x`` as an array; NumPy answers scalars where an operation leaves no axis."""
+    return x if is_array(x) else np.asarray(x)
+
+
+def is_inexact(dtype: Any) -> bool:
+    """Whether values of this dtype have derivatives: floating point and complex, not integers."""
+    return dtype.kind in "fc"
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` summed over the axes that broadcasting ``shape`` to ``x.shape`` has repeated.
+
+    >>> sum_to(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    """
+    if x.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    repeated = [lead + i for i, size in enumerate(shape) if size == 1 and x.shape[lead + i] != 1]
+    xp = get_array_module(x)
+    y = xp.sum(x, axis=(*range(lead), *repeated), keepdims=True)
+    return xp.reshape(y, shape)
+
+
+def special_module(xp: Any) -> Any:
+    """The functions that NumPy lacks (erf, gammaln, ...): SciPy's, or CuPy's copy of them."""
+    if xp is np:
+        import scipy.special
+
+        return scipy.special
+    import cupyx.scipy.special  # pyright: ignore[reportMissingImports]
+
+    return cupyx.scipy.special  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]

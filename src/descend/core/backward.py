@@ -1,0 +1,323 @@
+"""The walk from the newest generation to the oldest that computes gradients."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from descend.core import debugging
+from descend.core.arrays import as_array, get_array_module, sum_to
+from descend.core.config import debugging as debugging_setting
+from descend.core.config import using_config
+from descend.core.errors import kind_of
+from descend.core.function import Edge, Function
+from descend.core.variable import Variable, as_variable
+
+Place = tuple[Any, int]
+"""Where a gradient belongs: (leaf, 0), or (Function, which of its outputs)."""
+
+
+def backward(y: Variable, *, retain_grad: bool, create_graph: bool) -> None:
+    """Add the gradient of ``y`` to ``grad`` of every leaf that it came from: Variable.backward."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"backward: this Variable {y.shape} {y.dtype} has no gradient: it is a constant, an "
+            f"integer, or was computed under no_grad()"
+        )
+    gy = y.grad
+    if gy is None:
+        gy = Variable(ones_like(y.data), None, False)
+    if gy.shape != y.shape:
+        raise ValueError(f"backward: grad {gy.shape} does not fit the Variable {y.shape}")
+    if y.creator is None:
+        y.grad = gy
+        return
+    seed = gy if create_graph else gy.data
+    with using_config("enable_backprop", create_graph):
+        leaves = propagate([(place_of(y), seed)], create_graph, retain_grad)
+        if retain_grad:
+            y.grad = gy
+        del gy, seed
+        while leaves:
+            leaf, gx = leaves.popitem()
+            gx = owned(gx)
+            if not create_graph:
+                gx = Variable(gx, None, False)
+            leaf.grad = gx if leaf.grad is None else leaf.grad + gx
+
+
+def gradients(
+    outputs: Variable | Sequence[Variable],
+    inputs: Variable | Sequence[Variable],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> list[Any]:
+    """The gradients of ``outputs`` (their sum, if several) with respect to each of ``inputs``.
+
+    Touches no ``grad``, and walks only the calls that lie between. ``inputs`` may be leaves or
+    anything that was computed on the way. ``grad_outputs`` are the gradients to start from, one
+    for each output; None stands for ones.
+
+    Raises ValueError if an output does not depend on an input, unless ``allow_unused``: then its
+    gradient is None.
+
+    >>> x = Variable(np.array(3.0))
+    >>> [gx] = gradients(x**2, x, create_graph=True)
+    >>> gradients(gx, x)
+    [Variable(2.0)]
+    """
+    ys, xs = _as_list(outputs, "outputs"), _as_list(inputs, "inputs")
+    seeds = _seeds(ys, grad_outputs, create_graph)
+    for i, x in enumerate(xs):
+        if not x.requires_grad:
+            raise ValueError(
+                f"gradients: input {i} {x.shape} {x.dtype} has no gradient: it is a constant, an "
+                f"integer, or was computed under no_grad()"
+            )
+    targets = [place_of(x) for x in xs]
+    with using_config("enable_backprop", create_graph):
+        found = dict.fromkeys(targets)
+        propagate(seeds, create_graph, found=found, edges=edges_between(seeds, found))
+        gxs = [found[target] for target in targets]
+        del found
+        unused = [i for i, gx in enumerate(gxs) if gx is None]
+        if unused and not allow_unused:
+            raise ValueError(
+                f"gradients: the outputs do not depend on input {unused[0]} "
+                f"{xs[unused[0]].shape}; allow_unused=True answers None for it"
+            )
+        results: list[Any] = []
+        for i, gx in enumerate(gxs):
+            gxs[i] = None
+            gx = None if gx is None else owned(gx)
+            wrap = gx is not None and not create_graph
+            results.append(Variable(gx, None, False) if wrap else gx)
+    return results
+
+
+def propagate(
+    seeds: Iterable[tuple[Place, Any]],
+    create_graph: bool,
+    retain_grad: bool = False,
+    *,
+    found: dict[Place, Any] | None = None,
+    edges: dict[Function, list[Edge | None]] | None = None,
+) -> dict[Variable, Any]:
+    """Walk from the places of the seeds to the leaves; answers the gradient of each leaf.
+
+    A Function is walked when all that came after it has been: those have larger generations, and
+    the heap hands out the largest first. ``found`` collects the gradients of the places it names;
+    ``edges`` names the Functions to walk, and which of their inputs, where not all are wanted.
+    """
+    leaves: dict[Variable, Any] = {}
+    pending: dict[Function, list[Any]] = {}
+    heap: list[tuple[int, int, Function]] = []
+    order = itertools.count()  # ties within a generation: Functions themselves have no order
+    debug = debugging_setting.get()
+
+    def add(source: Any, index: int, gx: Any) -> None:
+        """Add to the gradient of a place; a Function enters the heap with its first one."""
+        if isinstance(source, Variable):
+            leaves[source] = leaves[source] + gx if source in leaves else gx
+        elif source in pending:
+            gys = pending[source]
+            gys[index] = gx if gys[index] is None else gys[index] + gx
+        elif edges is None or source in edges:
+            pending[source] = gys = [None] * len(source.outputs)
+            gys[index] = gx
+            heappush(heap, (-source.generation, next(order), source))
+
+    for (source, index), gy in seeds:
+        add(source, index, gy)
+
+    while heap:
+        function = heappop(heap)[2]
+        gys = pending.pop(function)
+        if len(gys) > 1:
+            gys = with_zeros(function, gys)
+        if found is not None:
+            for index, gy in enumerate(gys):
+                if (function, index) in found:
+                    found[function, index] = gy
+        if debug:
+            debugging.check_unchanged(function)
+        wanted = function.edges if edges is None else edges[function]
+        gxs = function.gradients(gys, wanted, create_graph)
+        if debug:
+            debugging.check_gradients(function, gys, gxs)
+        for edge, gx in zip(wanted, gxs):  # noqa: B905  hot; `gradients` has counted them
+            if edge is None or gx is None:
+                continue
+            source, index, shape, dtype = edge
+            if gx.shape != shape or gx.dtype != dtype:
+                gx = fitted(function, gx, shape, dtype)
+            if create_graph and not isinstance(gx, Variable):
+                raise TypeError(
+                    f"{function.name}: with create_graph its rule answered {kind_of(gx)}: the next "
+                    f"derivative would be lost; compute it from gy with descend's functions"
+                )
+            add(source, index, gx)
+        if retain_grad:
+            leave_grads(function, gys)
+        elif found is None:
+            for output in function.outputs:
+                if (y := output()) is not None:
+                    y.grad = None
+
+    if found is not None:
+        found.update(((leaf, 0), gx) for leaf, gx in leaves.items() if (leaf, 0) in found)
+    return leaves
+
+
+def edges_between(
+    seeds: list[tuple[Place, Any]], targets: Iterable[Place]
+) -> dict[Function, list[Edge | None]]:
+    """The Functions on the way from the seeds to the targets, and which of their inputs lead there.
+
+    One walk towards the leaves in no particular order (a stack, no recursion), one back in the
+    order of the generations: a Function leads to a target if one of its inputs does.
+    """
+    targets = set(targets)
+    oldest = min(getattr(place[0], "generation", 0) for place in targets)
+    reached: set[Function] = set()
+    stack = [place[0] for place, _ in seeds]
+    while stack:
+        source = stack.pop()
+        if isinstance(source, Variable) or source.generation < oldest or source in reached:
+            continue
+        reached.add(source)
+        stack.extend(edge[0] for edge in source.edges if edge is not None)
+
+    between: dict[Function, list[Edge | None]] = {}
+    produces = {place[0] for place in targets}
+    for function in sorted(reached, key=lambda f: f.generation):
+        wanted = [
+            edge if edge and (edge[:2] in targets or edge[0] in between) else None
+            for edge in function.edges
+        ]
+        if function in produces or any(wanted):
+            # where every input is wanted the very list tells `gradients` that nothing is left out
+            between[function] = function.edges if wanted == function.edges else wanted
+    return between
+
+
+def unchain_backward(y: Variable) -> None:
+    """Make every Variable behind ``y`` a leaf: Variable.unchain_backward."""
+    stack = [y.creator]
+    while stack:
+        function = stack.pop()
+        if function is None:
+            continue
+        for i, edge in enumerate(function.edges):
+            if edge is None or isinstance(edge[0], Variable):
+                continue
+            source, place, shape, dtype = edge
+            stack.append(source)
+            x = source.outputs[place]()
+            function.edges[i] = None if x is None else (x, 0, shape, dtype)
+            if x is not None:
+                x.unchain()
+
+
+def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A gradient in the shape and dtype of its input: un-broadcasting lives here, once."""
+    if gx.shape != shape:
+        try:
+            fits = np.broadcast_shapes(gx.shape, shape) == gx.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{function.name}: its rule answered a gradient {gx.shape} for an input {shape}"
+            )
+        gx = sum_to(gx, shape)
+    return gx if gx.dtype == dtype else gx.astype(dtype)
+
+
+def with_zeros(function: Function, gys: list[Any]) -> list[Any]:
+    """The gradients of a Function's outputs, zeros for those that nobody reached."""
+    xp = get_array_module(*gys)
+    types = function.output_types
+    return [
+        xp.zeros(shape, dtype) if gy is None else gy
+        for gy, (shape, dtype) in zip(gys, types, strict=True)
+    ]
+
+
+def leave_grads(function: Function, gys: list[Any]) -> None:
+    """Leave the gradients in those outputs that are still held."""
+    for output, gy in zip(function.outputs, gys, strict=True):
+        y = output()
+        if y is not None:
+            if not isinstance(gy, Variable):
+                gy = Variable(as_array(gy).copy(), None, False)
+            y.grad = gy if y.grad is None else y.grad + gy
+
+
+def owned(gx: Any) -> Any:
+    """The gradient itself if nobody else can hold its memory, else a copy.
+
+    A rule may answer the array it was given, one that the graph keeps, or a view. What ends in
+    ``grad`` must be safe to change in place. Counting references decides that for free, as
+    PyTorch's AccumulateGrad does; three are ours: the caller's, this argument, getrefcount's.
+    """
+    if isinstance(gx, Variable):
+        alone = sys.getrefcount(gx) <= 3 and sys.getrefcount(gx.data) <= 2
+        return gx if alone and has_own_memory(gx.data) else get_array_module(gx).copy(gx)
+    gx = as_array(gx)
+    return gx if sys.getrefcount(gx) <= 3 and has_own_memory(gx) else gx.copy()
+
+
+def ones_like(x: Any) -> Any:
+    """The gradient that a walk starts from. (NumPy's own ones_like takes four times as long.)"""
+    return get_array_module(x).ones(x.shape, x.dtype)
+
+
+def has_own_memory(x: Any) -> bool:
+    """Whether no other array that somebody holds shares the memory of ``x``."""
+    if not isinstance(x, np.ndarray) or not x.flags.writeable:
+        return False
+    base = x.base
+    return base is None or (isinstance(base, np.ndarray) and sys.getrefcount(base) <= 3)
+
+
+def place_of(x: Variable) -> Place:
+    """Where the gradient of ``x`` belongs."""
+    return (x.creator or x, x.index)
+
+
+def _as_list(given: Any, role: str) -> list[Any]:
+    """One Variable or a sequence of them, as a list."""
+    xs = [given] if isinstance(given, Variable) else list(given)
+    for i, x in enumerate(xs):
+        if not isinstance(x, Variable):
+            raise TypeError(f"gradients: {role} {i} is {kind_of(x)}, a Variable is needed")
+    return xs
+
+
+def _seeds(ys: list[Variable], grad_outputs: Any, create_graph: bool) -> list[tuple[Place, Any]]:
+    """The places of the outputs, and the gradients to start from."""
+    if grad_outputs is None or isinstance(grad_outputs, Variable):
+        grad_outputs = [grad_outputs] * len(ys) if grad_outputs is None else [grad_outputs]
+    if len(grad_outputs) != len(ys):
+        raise ValueError(f"gradients: {len(grad_outputs)} grad_outputs for {len(ys)} outputs")
+    seeds: list[tuple[Place, Any]] = []
+    for i, (y, gy) in enumerate(zip(ys, grad_outputs, strict=True)):
+        if not y.requires_grad:
+            raise ValueError(
+                f"gradients: output {i} {y.shape} {y.dtype} has no gradient: it is a constant, an "
+                f"integer, or was computed under no_grad()"
+            )
+        if gy is None:
+            gy = ones_like(y.data)
+        gy = as_variable(gy)
+        if gy.shape != y.shape:
+            raise ValueError(f"gradients: grad_output {i} {gy.shape} does not fit {y.shape}")
+        seeds.append((place_of(y), gy if create_graph else gy.data))
+    return seeds

@@ -1,0 +1,328 @@
+"""One call of an operation, remembered so that its derivative can be taken."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import weakref
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy import ndarray
+
+from descend.core import config, debugging
+from descend.core.arrays import Array, as_array, is_array
+from descend.core.errors import kind_of, shape_of
+from descend.core.variable import Variable, as_variable
+
+Edge = tuple[Any, int, tuple[int, ...], Any]
+"""Where an input came from: (source, index, shape, dtype). The source is the leaf Variable itself,
+or the Function whose output ``index`` the input is: the Variable in between may go."""
+
+
+class Function:
+    """The base of every operation that has a derivative rule; one instance is one call.
+
+    ``forward`` gets arrays and answers an array, or a tuple of them. ``backward`` gets the gradient
+    of each output and answers one for each input (None where there is none):
+
+        class Tanh(Function):
+            def forward(self, x):
+                return get_array_module(x).tanh(x)
+
+            def backward(self, gy, *, y):
+                return gy * (1 - y * y)
+
+        y = Tanh()(x)
+
+    The keyword-only names of ``backward`` are all that the graph keeps alive: an argument of
+    ``forward`` by its name, the output ``y`` (``y0``, ``y1`` when several), ``x_shape``,
+    ``x_dtype``, or what ``forward`` handed to `keep`. The rule runs on plain arrays, or, with
+    ``create_graph``, on the very Variables that they came from: the same text gives the next
+    derivative. It need not undo broadcasting: `backward.propagate` does that, once for all.
+
+    A rule in the notebook's style, ``backward(self, gy)`` that reads ``self.inputs`` or
+    ``self.outputs``, works too; then these Variables are kept.
+    """
+
+    name: ClassVar[str] = "function"
+    """The operation's name in messages."""
+
+    samples: ClassVar[tuple[Any, ...]] = ()
+    """Inputs that show what the operation does; `descend.testing` checks the rule on them."""
+
+    kept_for: ClassVar[dict[str, int]] = {}
+    """Arguments that the gradient of one input alone needs: ``{"x0": 1}`` keeps x0 for that of x1,
+    and hands None to the rule where x1 is a constant."""
+
+    argument_names: ClassVar[tuple[str, ...]] = ()
+    _keeps: ClassVar[tuple[tuple[str, str, int], ...]] = ()
+
+    generation: int
+    """The largest generation of the inputs."""
+    edges: list[Edge | None]
+    """Where each input came from; None for a constant."""
+    outputs: list[weakref.ref[Variable]]
+    """The outputs, held weakly: they hold this."""
+    kept: dict[str, Any]
+    """The arrays and facts that backward's keyword-only arguments get."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in vars(cls):
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.argument_names = tuple(inspect.signature(cls.forward).parameters)[1:]
+        rule = inspect.signature(cls.backward).parameters.values()
+        names = [p.name for p in rule if p.kind is p.KEYWORD_ONLY]
+        cls._keeps = tuple((name, *_source_of(name, cls.argument_names)) for name in names)
+
+    def forward(self, *xs: Any) -> Any:
+        """The value, from arrays."""
+        raise NotImplementedError(f"{self.name}: the class has no forward")
+
+    def backward(self, *gys: Any, **kept: Any) -> Any:
+        """The gradient of each input, from the gradient of each output."""
+        raise NotImplementedError(
+            f"{self.name}: there is no derivative; detach() the input to treat it as a constant"
+        )
+
+    def complaint(self, *xs: Any) -> str | None:
+        """Why ``forward`` refused these arrays, in one sentence, where NumPy's own is unclear."""
+        return None
+
+    def keep(self, **values: Any) -> None:
+        """Hand values of ``forward`` to ``backward``'s keyword-only arguments of these names.
+
+        For what does not depend differentiably on the inputs (indices, masks, sizes): a second
+        derivative takes it for a constant.
+        """
+        self._handed = values
+
+    # ---- the call ---------------------------------------------------------------------------
+
+    def __call__(self, *xs: Any) -> Any:
+        """Arrays in, arrays out; as soon as one is a Variable, Variables out."""
+        variables = remembered = False
+        generation = 0
+        arrays: list[Any] = []
+        edges: list[Edge | None] = []
+        try:
+            for x in xs:
+                edge = None
+                if isinstance(x, Variable):
+                    variables = True
+                    array = x.data
+                    if x.requires_grad:
+                        remembered = True
+                        edge = (x.creator or x, x.index, array.shape, array.dtype)
+                        if x.generation > generation:
+                            generation = x.generation
+                else:
+                    array = x if isinstance(x, ndarray) else _operand(x)
+                arrays.append(array)
+                edges.append(edge)
+            y = self.forward(*arrays)
+        except (ValueError, TypeError, IndexError) as error:
+            raise self._refusal(error, arrays) from error
+
+        debug = config.debugging.get()
+        if debug:
+            debugging.check_values(self, arrays, y)
+        ys = y if type(y) is tuple else (y,)
+        if not variables:
+            ys = tuple([as_array(part) for part in ys])
+            return ys if type(y) is tuple else ys[0]
+        remembered = remembered and config.enable_backprop.get()
+        if ys is y:
+            y = ys = tuple([Variable(as_array(part), None, remembered) for part in ys])
+        else:
+            y = Variable(y if type(y) is ndarray else as_array(y), None, remembered)
+            ys = (y,)
+            remembered = y.requires_grad  # an integer has no gradient
+        if remembered:
+            self.edges = edges
+            self.generation = generation
+            self._remember(arrays, ys)
+            if debug:
+                debugging.watch(self)
+        return y
+
+    def _remember(self, arrays: list[Any], ys: tuple[Variable, ...]) -> None:
+        """Keep what the rule asks for, and let the outputs know their creator."""
+        self.kept = kept = {}
+        for name, source, index in self._keeps:
+            if source == "input":
+                kept[name] = arrays[index] if index < len(arrays) else None
+            elif source == "output":
+                kept[name] = ys[index].data
+            elif source == "shape":
+                kept[name] = np.shape(arrays[index])
+            elif source == "dtype":
+                kept[name] = arrays[index].dtype
+            else:
+                kept[name] = self._handed[name]
+        if self.kept_for:
+            for name, index in self.kept_for.items():
+                if self.edges[index] is None:
+                    kept[name] = None
+        if len(ys) == 1:
+            self.outputs = [weakref.ref(ys[0])]
+            ys[0].set_creator(self)
+            return
+        self.outputs = [weakref.ref(y) for y in ys]
+        self.output_types = [(y.shape, y.dtype) for y in ys]
+        for index, y in enumerate(ys):
+            y.set_creator(self, index)
+
+    def _refusal(self, error: Exception, arrays: list[Any]) -> Exception:
+        """The same kind of error in a sentence that names the operation and what came."""
+        sentence = self.complaint(*arrays)
+        if sentence is None:
+            names = self.argument_names
+            if len(names) == 1 and len(arrays) > 1:
+                names = [f"x{i}" for i in range(len(arrays))]
+            shapes = [f"{name} {shape_of(x)}" for name, x in zip(names, arrays, strict=False)]
+            sentence = ": ".join([", ".join(shapes), str(error)] if shapes else [str(error)])
+        kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
+        return kind(f"{self.name}: {sentence}")
+
+    # ---- the rule ---------------------------------------------------------------------------
+
+    @property
+    def needs(self) -> tuple[bool, ...]:
+        """Whether the gradient of each input is wanted."""
+        return tuple([edge is not None for edge in self.edges])
+
+    def gradients(self, gys: list[Any], edges: list[Edge | None], create_graph: bool) -> Any:
+        """What the rule answers: a gradient for each input that has one of ``edges``."""
+        kept = self._kept_as_variables() if create_graph else self.kept
+        rule = self
+        if edges is not self.edges:  # fewer are wanted; a copy, as another thread may walk here too
+            rule = object.__new__(type(self))
+            rule.__dict__.update(self.__dict__, edges=edges)
+        gxs: Any = rule.backward(*gys, **kept)
+        if type(gxs) is not tuple:
+            gxs = (gxs,)
+        if len(gxs) != len(edges):
+            raise ValueError(
+                f"{self.name}: backward answered {len(gxs)} gradients for {len(edges)} inputs; "
+                f"None stands for an input that has none"
+            )
+        return gxs
+
+    def _kept_as_variables(self) -> dict[str, Any]:
+        """What is kept, as the Variables it came from: the next derivative runs through them."""
+        kept = dict(self.kept)
+        for name, source, index in self._keeps:
+            if source == "input":
+                kept[name] = self._input(index, kept[name])
+            elif source == "output":
+                kept[name] = _alive(self, index, kept[name])
+        return kept
+
+    def _input(self, index: int, array: Array) -> Any:
+        """An input as the Variable it came from; a constant as it is."""
+        edge = self.edges[index] if array is not None else None
+        if edge is None:
+            return array
+        source, place, _, _ = edge
+        if not isinstance(source, Variable):
+            return _alive(source, place, array)
+        return source if source.data is array else _earlier(source, array)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The Variables this call was made with.
+
+        One whose array nobody keeps answers a `FreedVariable`, a constant that nobody keeps None.
+        """
+        kept = {i: self.kept[name] for name, source, i in self._keeps if source == "input"}
+        return [self._input_or_freed(i, kept.get(i)) for i in range(len(self.edges))]
+
+    def _input_or_freed(self, index: int, array: Any) -> Any:
+        edge = self.edges[index]
+        if array is not None:
+            return as_variable(self._input(index, array))
+        if edge is None:
+            return None
+        source, place, shape, dtype = edge
+        if isinstance(source, Variable):
+            return source
+        x = source.outputs[place]()
+        return FreedVariable(source, shape, dtype) if x is None else x
+
+
+class FreedVariable:
+    """Stands for a Variable between two calls that the user let go and whose array no rule kept."""
+
+    def __init__(self, creator: Function, shape: tuple[int, ...], dtype: Any) -> None:
+        self.creator = creator
+        self.generation = creator.generation + 1
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def data(self) -> Any:
+        """RuntimeError: the array is gone."""
+        raise RuntimeError(
+            f"{self.creator.name}: the output {self.shape} of this call was freed; a rule that "
+            f"needs it names it among backward's keyword-only arguments"
+        )
+
+    def __repr__(self) -> str:
+        return f"FreedVariable({self.creator.name}, {self.shape}, {self.dtype})"
+
+
+class Alias(Function):
+    """The input itself."""
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+    def backward(self, gy: Any) -> Any:
+        return gy
+
+
+def _source_of(name: str, arguments: tuple[str, ...]) -> tuple[str, int]:
+    """Where the value of a keyword-only argument of backward comes from."""
+    if name in arguments:
+        return "input", arguments.index(name)
+    if re.fullmatch(r"y\d*", name):
+        return "output", int(name[1:] or 0)
+    stem, _, fact = name.rpartition("_")
+    if fact in ("shape", "dtype") and stem in arguments:
+        return fact, arguments.index(stem)
+    return "handed", 0
+
+
+def _operand(x: Any) -> Any:
+    """A raw argument: numbers stay what they are (they never promote), lists become arrays."""
+    if x is None or isinstance(x, (int, float, complex, np.generic)) or is_array(x):
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{kind_of(x)} came; a Variable, an array or a number is needed")
+    return array
+
+
+def as_operand(x: Any) -> Any:
+    """What an operation computes with: Variables and arrays as they are, all else as an array."""
+    return x if isinstance(x, Variable) else as_array(_operand(x))
+
+
+def _alive(function: Function, index: int, array: Array) -> Variable:
+    """An output with this array: the one the user holds, or a twin in the same place."""
+    y = function.outputs[index]()
+    if y is None or y.data is not array:
+        y = Variable(array)
+        y.set_creator(function, index)
+    return y
+
+
+def _earlier(leaf: Variable, array: Array) -> Variable:
+    """What a leaf was before its data was rebound; its gradient still goes to the leaf."""
+    x, alias = Variable(array), Alias()
+    alias.edges, alias.generation = [(leaf, 0, array.shape, array.dtype)], leaf.generation
+    alias.kept, alias.outputs = {}, [weakref.ref(x)]
+    x.set_creator(alias)
+    return x

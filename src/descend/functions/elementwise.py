@@ -1,0 +1,146 @@
+"""Exponentials, logarithms and trigonometry of each element."""
+
+from __future__ import annotations
+
+from descend.core.arrays import get_array_module
+from descend.core.function import Function
+from descend.functions.arithmetic import POSITIVE, UNARY
+from descend.functions.registry import primitive
+
+
+class Exp(Function):
+    """e to the power x."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).exp(x)
+
+    def backward(self, gy, *, y):
+        return gy * y
+
+
+class Expm1(Function):
+    """exp(x) - 1, exact for small x."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).expm1(x)
+
+    def backward(self, gy, *, y):
+        return gy * (y + 1)
+
+
+class Log(Function):
+    """The natural logarithm."""
+
+    samples = POSITIVE
+
+    def forward(self, x):
+        return get_array_module(x).log(x)
+
+    def backward(self, gy, *, x):
+        return gy / x
+
+
+class Log1p(Function):
+    """log(1 + x), exact for small x."""
+
+    samples = POSITIVE
+
+    def forward(self, x):
+        return get_array_module(x).log1p(x)
+
+    def backward(self, gy, *, x):
+        return gy / (x + 1)
+
+
+class Sin(Function):
+    """The sine of x in radians.
+
+    >>> x = Variable(np.array(0.0))
+    >>> F.sin(x).backward()
+    >>> x.grad
+    Variable(1.0)
+    """
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).sin(x)
+
+    def backward(self, gy, *, x):
+        return gy * get_array_module(x).cos(x)
+
+
+class Cos(Function):
+    """The cosine of x in radians."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).cos(x)
+
+    def backward(self, gy, *, x):
+        return -gy * get_array_module(x).sin(x)
+
+
+class Tan(Function):
+    """The tangent of x in radians."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).tan(x)
+
+    def backward(self, gy, *, y):
+        return gy * (1 + y * y)
+
+
+class Tanh(Function):
+    """The hyperbolic tangent."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).tanh(x)
+
+    def backward(self, gy, *, y):
+        return gy * (1 - y * y)
+
+
+class Sinh(Function):
+    """The hyperbolic sine."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).sinh(x)
+
+    def backward(self, gy, *, x):
+        return gy * get_array_module(x).cosh(x)
+
+
+class Cosh(Function):
+    """The hyperbolic cosine."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return get_array_module(x).cosh(x)
+
+    def backward(self, gy, *, x):
+        return gy * get_array_module(x).sinh(x)
+
+
+exp = primitive(Exp)
+expm1 = primitive(Expm1)
+log = primitive(Log)
+log1p = primitive(Log1p)
+sin = primitive(Sin)
+cos = primitive(Cos)
+tan = primitive(Tan)
+tanh = primitive(Tanh)
+sinh = primitive(Sinh)
+cosh = primitive(Cosh)

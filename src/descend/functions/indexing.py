@@ -1,0 +1,211 @@
+"""Choosing elements, and their adjoint: adding at the chosen places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from descend import functions as F
+from descend.core.arrays import Array, get_array_module
+from descend.core.errors import shape_of
+from descend.core.function import Function, as_operand
+from descend.core.variable import Variable, array_of
+from descend.functions.registry import Sample, composition, primitive
+
+ROWS = np.array([[0, 2, 0], [1, 1, 1]])
+
+
+class GetItem(Function):
+    """x[index], for anything that NumPy takes as an index.
+
+    Elements chosen more than once get the sum of their gradients.
+
+    >>> x = Variable(np.array([1.0, 2.0, 3.0]))
+    >>> x[[0, 0, 2]].sum().backward()
+    >>> x.grad
+    Variable([2. 0. 1.])
+    """
+
+    name = "getitem"
+    samples = (
+        Sample((3, 4), (slice(None), 1)),
+        Sample((5,), slice(None, None, -2)),
+        Sample((3, 4), ROWS),
+        Sample((3, 4), (ROWS, slice(1, 3))),
+        Sample((3, 4), (np.array([0, 0]), np.array([1, -3]))),
+        Sample((3,), np.array([True, False, True])),
+        Sample((3, 2), (Ellipsis, None, 0)),
+        Sample((), index=()),
+        Sample((3, 2), (slice(0, 0),)),
+    )
+
+    def __init__(self, index: Any) -> None:
+        self.index = _without_variables(index)
+
+    def forward(self, x):
+        return x[self.index]
+
+    def backward(self, gy, *, x_shape):
+        return F.scatter_to(gy, self.index, x_shape)
+
+
+class ScatterTo(Function):
+    """Zeros of ``shape`` with x added at ``index``: the adjoint of x[index].
+
+    >>> F.scatter_to(np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), (3,))
+    array([3., 3., 0.])
+    """
+
+    samples = (
+        Sample((2, 3, 4), ROWS, shape=(3, 4)),
+        Sample((3,), (slice(None), 1), shape=(3, 4)),
+        Sample((2,), np.array([True, False, True]), shape=(3,)),
+        Sample((2,), (np.array([0, 0]), np.array([1, 1])), shape=(2, 2)),
+    )
+
+    def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
+        self.index = _without_variables(index)
+        self.shape = tuple(shape)
+
+    def forward(self, x):
+        y = get_array_module(x).zeros(self.shape, x.dtype)
+        _add_at(y, self.index, x)
+        return y
+
+    def backward(self, gy):
+        return F.getitem(gy, self.index)
+
+
+class Where(Function):
+    """x0 where ``condition`` holds, x1 elsewhere.
+
+    The branch not taken gets exactly 0, even where it is infinite or NaN.
+
+    >>> x = Variable(np.array([0.0, 4.0]))
+    >>> F.where(x > 0, F.sqrt(F.where(x > 0, x, 1)), 0)
+    Variable([0. 2.])
+    """
+
+    samples = (
+        Sample(np.array([True, False, True]), (3,), (3,)),
+        Sample(np.array([[True], [False]]), (3,), 0.0),
+        Sample(np.array([[True], [False]]), 1.0, (2, 1)),
+        Sample(np.array(True), (), ()),
+    )
+
+    def forward(self, condition, x0, x1):
+        return get_array_module(condition, x0, x1).where(condition, x0, x1)
+
+    def backward(self, gy, *, condition):
+        condition = array_of(condition)
+        gx0 = F.where(condition, gy, 0) if self.edges[1] else None
+        gx1 = F.where(condition, 0, gy) if self.edges[2] else None
+        return None, gx0, gx1
+
+    def complaint(self, condition: Any, x0: Any, x1: Any) -> str | None:
+        """Name the shapes."""
+        return (
+            f"condition {shape_of(condition)}, x0 {shape_of(x0)} and x1 {shape_of(x1)} "
+            f"do not broadcast"
+        )
+
+
+getitem = primitive(GetItem)
+scatter_to = primitive(ScatterTo)
+where = primitive(Where)
+
+
+@composition(
+    Sample((3, 4), ROWS, axis=0), Sample((3, 4), [0, -1], axis=1), Sample((2, 3), ROWS), Sample((3,), 1)
+)
+def take(x, indices, axis=None):
+    """The elements of x at ``indices`` along ``axis``, of the flattened x if None."""
+    x = as_operand(x)
+    if axis is None:
+        x, axis = F.flatten(x), 0
+    axis = normalize_axis_index(axis, x.ndim)
+    return getitem(x, (*(slice(None),) * axis, np.asarray(array_of(indices))))
+
+
+@composition(Sample((2, 4), ROWS, axis=1), Sample((4, 3), ROWS, axis=0))
+def take_along_axis(x, indices, axis=-1):
+    """For each line of x along ``axis``, its elements at that line's ``indices``.
+
+    ``indices`` has x's shape but for the length of ``axis``.
+    """
+    x = as_operand(x)
+    return getitem(x, _along_axis("take_along_axis", array_of(indices), x.shape, axis))
+
+
+@composition(Sample((2, 4), 1, ROWS, (2, 3)), Sample((4, 3), 0, ROWS, (2, 3)))
+def scatter_add(x, axis, index, src):
+    """x with the elements of ``src`` added, each line along ``axis`` at that line's ``index``.
+
+    ``index`` and ``src`` have one shape: that of x but for the length of ``axis``.
+    """
+    x, src, index = as_operand(x), as_operand(src), array_of(index)
+    if np.shape(index) != src.shape:
+        raise ValueError(f"scatter_add: index {np.shape(index)} and src {src.shape} must be equal")
+    return x + scatter_to(src, _along_axis("scatter_add", index, x.shape, axis), x.shape)
+
+
+@composition(Sample((3, 4), 0, [2, 2], (2, 4)), Sample((3, 4), -1, [0, 1, 0], (3, 3)))
+def index_add(x, axis, index, source):
+    """x with the slices of ``source`` along ``axis`` added at the places ``index``."""
+    x = as_operand(x)
+    axis = normalize_axis_index(axis, x.ndim)
+    index = np.asarray(array_of(index))
+    return x + scatter_to(source, (*(slice(None),) * axis, index), x.shape)
+
+
+@composition(Sample(ROWS, (3, 4)), Sample(np.array(1), (3, 2)))
+def embedding(indices, weight):
+    """The rows of ``weight`` (rows, features) at ``indices``: (..., features)."""
+    indices = np.asarray(array_of(indices))
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"embedding: indices are {indices.dtype}, integers are needed")
+    return getitem(weight, indices)
+
+
+def _without_variables(index: Any) -> Any:
+    """The index with arrays in the place of Variables and lists."""
+    if isinstance(index, tuple):
+        return tuple(_without_variables(part) for part in index)
+    if isinstance(index, list):
+        return np.asarray([array_of(part) for part in index], dtype=None if index else np.intp)
+    return array_of(index) if isinstance(index, Variable) else index
+
+
+def _along_axis(name: str, indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+    """The index that picks ``indices`` along one axis, each line for itself."""
+    if np.ndim(indices) != len(shape):
+        raise ValueError(f"{name}: indices {np.shape(indices)} need as many axes as x {shape}")
+    axis = normalize_axis_index(axis, len(shape))
+    grid = np.ogrid[tuple(slice(size) for size in np.shape(indices))]
+    return tuple(indices if i == axis else lines for i, lines in enumerate(grid))
+
+
+def _add_at(y: Array, index: Any, x: Array) -> None:
+    """Add x to y[index], where y is zeros and elements may be chosen repeatedly."""
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [part for part in parts if hasattr(part, "dtype") and part.ndim > 0]
+    if all(part.dtype == bool for part in arrays) and len(arrays) <= 1:
+        y[index] = x  # slices and a mask choose nothing twice
+    elif len(parts) == 1 and isinstance(y, np.ndarray):
+        _add_rows(y, parts[0], x)
+    else:
+        get_array_module(y).add.at(y, index, x)
+
+
+def _add_rows(y: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
+    """Add rows of x to rows of y: sorted and summed in runs, many times faster than add.at."""
+    rows = rows.ravel() % len(y) if rows.size else rows.ravel()
+    x = x.reshape(rows.size, *y.shape[1:])
+    if rows.size == 0:
+        return
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    y[rows[starts]] = np.add.reduceat(x[order], starts, axis=0)

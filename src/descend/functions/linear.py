@@ -1,0 +1,113 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from descend import functions as F
+from descend.core.arrays import get_array_module
+from descend.core.errors import shape_of
+from descend.core.function import Function
+from descend.functions.registry import Sample, primitive
+
+
+class MatMul(Function):
+    """The matrix product x0 @ x1, as NumPy's: a 1-D argument is a vector, leading axes broadcast.
+
+    >>> F.matmul(Variable(np.eye(2)), np.array([1.0, 2.0]))
+    Variable([1. 2.])
+    """
+
+    name = "matmul"
+    samples = (
+        Sample((2, 3), (3, 4)),
+        Sample((3,), (3,)),
+        Sample((3,), (3, 2)),
+        Sample((2, 3), (3,)),
+        Sample((2, 1, 2, 3), (4, 3, 2)),
+        Sample((4, 2, 3), (3, 2)),
+        Sample((2, 2, 3), (3,)),
+        Sample((3,), (2, 3, 2)),
+        Sample((0, 3), (3, 2)),
+    )
+    kept_for = {"x0": 1, "x1": 0}
+
+    def forward(self, x0, x1):
+        return get_array_module(x0, x1).matmul(x0, x1)
+
+    def backward(self, gy, *, x0, x1, x0_shape, x1_shape):
+        # A vector is a matrix with one row (on the left) or one column (on the right).
+        if len(x1_shape) == 1:
+            gy = F.expand_dims(gy, -1)
+            x1 = None if x1 is None else F.expand_dims(x1, -1)
+        if len(x0_shape) == 1:
+            gy = F.expand_dims(gy, -2)
+            x0 = None if x0 is None else F.expand_dims(x0, 0)
+        gx0 = gx1 = None
+        if self.edges[0]:
+            gx0 = F.matmul(gy, F.swapaxes(x1, -1, -2))
+            gx0 = F.squeeze(gx0, -2) if len(x0_shape) == 1 else gx0
+        if self.edges[1]:
+            if len(x1_shape) <= 2:  # all leading axes of x0 are rows of one product
+                gx1 = F.matmul(F.transpose(_rows(x0)), _rows(gy))
+            else:
+                gx1 = F.matmul(F.swapaxes(x0, -1, -2), gy)
+            gx1 = F.squeeze(gx1, -1) if len(x1_shape) == 1 else gx1
+        return gx0, gx1
+
+    def complaint(self, x0: Any, x1: Any) -> str | None:
+        """Name the lengths that must be equal."""
+        if not getattr(x0, "ndim", 0) or not getattr(x1, "ndim", 0):
+            return (
+                f"x0 {shape_of(x0)} and x1 {shape_of(x1)} came, each needs at least one axis: "
+                f"multiply numbers with *"
+            )
+        inner = "x1.shape[-2]" if x1.ndim > 1 else "x1.shape[-1]"
+        if x0.shape[-1] != (x1.shape[-2] if x1.ndim > 1 else x1.shape[-1]):
+            return f"x0 {x0.shape} and x1 {x1.shape} do not meet: x0.shape[-1] must equal {inner}"
+        return f"the leading axes of x0 {x0.shape} and x1 {x1.shape} do not broadcast"
+
+
+class Linear(Function):
+    """x @ weight.T + bias.
+
+    x is (..., in), weight (out, in), bias (out,) or None; the result is (..., out).
+    """
+
+    samples = (
+        Sample((2, 3), (4, 3), (4,)),
+        Sample((2, 3), (4, 3)),
+        Sample((3,), (4, 3), (4,)),
+        Sample((2, 2, 3), (4, 3), (4,)),
+        Sample((0, 3), (4, 3), (4,)),
+    )
+    kept_for = {"x": 1, "weight": 0}
+
+    def forward(self, x, weight, bias=None):
+        y = get_array_module(x, weight).matmul(x, weight.T)
+        return y if bias is None else y + bias
+
+    def backward(self, gy, *, x, weight):
+        gx = F.matmul(gy, weight) if self.edges[0] else None
+        gw = F.matmul(F.transpose(_rows(gy)), _rows(x)) if self.edges[1] else None
+        return (gx, gw, gy)[: len(self.edges)]
+
+    def complaint(self, x: Any, weight: Any, bias: Any = None) -> str | None:
+        """Name the lengths that must be equal."""
+        if getattr(weight, "ndim", 0) != 2:
+            return f"weight {shape_of(weight)} came, (out, in) is needed"
+        if getattr(x, "ndim", 0) == 0 or x.shape[-1] != weight.shape[1]:
+            return (
+                f"x {shape_of(x)} and weight {weight.shape} do not meet: "
+                f"x.shape[-1] must equal weight.shape[1]"
+            )
+        return f"bias {shape_of(bias)} came, ({weight.shape[0]},) is needed"
+
+
+matmul = primitive(MatMul)
+linear = primitive(Linear)
+
+
+def _rows(x: Any) -> Any:
+    """x with all its leading axes made one: (rows, features)."""
+    return x if x.ndim == 2 else F.reshape(x, (-1, x.shape[-1]) if x.size else (0, x.shape[-1]))

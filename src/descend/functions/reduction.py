@@ -1,0 +1,202 @@
+"""Many elements into one: sums, extremes, moments."""
+
+from __future__ import annotations
+
+from math import prod as product
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from descend import functions as F
+from descend.core.arrays import get_array_module
+from descend.core.function import Function, as_operand
+from descend.core.variable import array_of
+from descend.functions.registry import Sample, composition, primitive
+
+REDUCTIONS = (
+    Sample((3, 4)),
+    Sample((3, 4), axis=0),
+    Sample((2, 3, 4), axis=(0, -1), keepdims=True),
+    Sample(()),
+    Sample((1, 3), axis=0),
+)
+
+
+class Reduction(Function):
+    """The base of functions that reduce ``axis`` (None: every axis) to one element."""
+
+    def __init__(self, axis: Any = None, keepdims: bool = False) -> None:
+        self.axis = tuple(axis) if isinstance(axis, list) else axis
+        self.keepdims = keepdims
+
+    def expanded(self, y: Any, ndim: int) -> Any:
+        """An output or its gradient with the reduced axes back, of length 1."""
+        if self.keepdims or ndim == 0:
+            return y
+        if self.axis is None:
+            return F.reshape(y, (1,) * ndim)
+        axes = (self.axis,) if isinstance(self.axis, int) else self.axis
+        return F.expand_dims(y, tuple(axis % ndim for axis in axes))
+
+
+class Sum(Reduction):
+    """The sum over ``axis``, over everything if None; float16 is summed in float32.
+
+    >>> F.sum(Variable(np.ones((2, 3))), axis=0)
+    Variable([2. 2. 2.])
+    """
+
+    samples = (*REDUCTIONS, Sample((0, 3), axis=0))
+
+    def forward(self, x):
+        xp = get_array_module(x)
+        if getattr(x, "dtype", None) == np.float16:
+            y = xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=np.float32)
+            return y.astype(np.float16)
+        return xp.sum(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy, *, x_shape):
+        return F.broadcast_to(self.expanded(gy, len(x_shape)), x_shape)
+
+
+class Extreme(Reduction):
+    """The base of max and min."""
+
+    def forward(self, x):
+        return getattr(get_array_module(x), self.name)(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy, *, x, y):
+        chosen = array_of(x) == array_of(self.expanded(y, x.ndim))
+        xp = get_array_module(chosen)
+        # NaN equals nothing: at least 1, so that the gradient is 0 and not 0 / 0
+        count = xp.maximum(xp.sum(chosen, axis=self.axis, keepdims=True), 1)
+        return self.expanded(gy, x.ndim) * (chosen / count).astype(gy.dtype)
+
+
+class Max(Extreme):
+    """The largest element over ``axis``; equal ones share the gradient evenly."""
+
+    samples = REDUCTIONS
+
+
+class Min(Extreme):
+    """The smallest element over ``axis``; equal ones share the gradient evenly."""
+
+    samples = REDUCTIONS
+
+
+class LogSumExp(Reduction):
+    """log(sum(exp(x))) over ``axis``, without overflow.
+
+    It is -inf with gradient 0 where all of x is -inf.
+    """
+
+    name = "logsumexp"
+    samples = (*REDUCTIONS, Sample((5,), low=-400, high=400))
+
+    def forward(self, x):
+        xp = get_array_module(x)
+        largest = xp.max(x, axis=self.axis, keepdims=True)
+        largest = xp.where(xp.isfinite(largest), largest, 0)
+        total = xp.sum(xp.exp(x - largest), axis=self.axis, keepdims=True)
+        with np.errstate(divide="ignore"):
+            y = xp.log(total) + largest
+        return y if self.keepdims else xp.squeeze(y, axis=self._axes(x.ndim))
+
+    def _axes(self, ndim: int) -> Any:
+        return tuple(range(ndim)) if self.axis is None else self.axis
+
+    def backward(self, gy, *, x, y):
+        y = F.where(get_array_module(array_of(y)).isfinite(array_of(y)), y, 0)
+        return self.expanded(gy, x.ndim) * F.exp(x - self.expanded(y, x.ndim))
+
+
+class CumSum(Function):
+    """The running sum along ``axis``."""
+
+    name = "cumsum"
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def forward(self, x):
+        return get_array_module(x).cumsum(x, axis=self.axis)
+
+    def backward(self, gy):
+        axis = self.axis % gy.ndim
+        backwards = (*(slice(None),) * axis, slice(None, None, -1))
+        return F.cumsum(gy[backwards], axis=axis)[backwards]
+
+
+sum = primitive(Sum)
+max = primitive(Max)
+min = primitive(Min)
+logsumexp = primitive(LogSumExp)
+
+
+@composition(Sample((3, 4)), Sample((3, 4), axis=-1), Sample((2, 3, 2), axis=1), Sample((0,), axis=0))
+def cumsum(x, axis=None):
+    """The running sum along ``axis``, along the flattened x if None."""
+    return CumSum(0)(F.flatten(x)) if axis is None else CumSum(axis)(x)
+
+
+@composition(*REDUCTIONS)
+def mean(x, axis=None, keepdims=False):
+    """The arithmetic mean over ``axis``, over everything if None; float16 is summed in float32."""
+    x = as_operand(x)
+    if x.dtype == np.float16:
+        return F.astype(mean(F.astype(x, np.float32), axis, keepdims), np.float16)
+    y = sum(x, axis, keepdims)
+    return y / _count(x.shape, axis)
+
+
+@composition(*REDUCTIONS, Sample((3, 4), axis=1, ddof=1))
+def var(x, axis=None, ddof=0, keepdims=False):
+    """The variance over ``axis``: the squared distance from the mean, divided by (n - ddof)."""
+    x = as_operand(x)
+    if x.dtype == np.float16:
+        return F.astype(var(F.astype(x, np.float32), axis, ddof, keepdims), np.float16)
+    distance = x - mean(x, axis, keepdims=True)
+    count = _count(x.shape, axis) - ddof
+    return sum(F.square(distance), axis, keepdims) / (count if count > 0 else 0)
+
+
+@composition(*[s for s in REDUCTIONS[:3]], Sample((3, 4), axis=1, ddof=1))
+def std(x, axis=None, ddof=0, keepdims=False):
+    """The standard deviation over ``axis``; where all elements are equal its gradient is 0."""
+    square = var(x, axis, ddof, keepdims)
+    constant = array_of(square) == 0
+    return F.where(constant, 0, F.sqrt(F.where(constant, 1, square)))
+
+
+@composition(*REDUCTIONS, Sample((0, 3), axis=0))
+def prod(x, axis=None, keepdims=False):
+    """The product over ``axis``, over everything if None.
+
+    Neighbours are multiplied pair by pair, so nothing is divided and every derivative is right
+    where some elements are 0.
+    """
+    x = as_operand(x)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(x.shape[i] for i in kept)
+    if x.dtype.kind in "bui":  # as NumPy: small integers would overflow
+        x = F.astype(x, np.uint64 if x.dtype.kind == "u" else np.int64)
+    count = _count(x.shape, axes)
+    y = F.reshape(F.transpose(x, (*kept, *axes)), (*shape, count))
+    if count == 0:
+        y = sum(y, axis=-1) + 1
+    while count > 1:
+        half = count // 2
+        pairs = y[..., :half] * y[..., half : 2 * half]
+        y = F.concatenate([pairs, y[..., 2 * half :]], axis=-1) if count % 2 else pairs
+        count -= half
+    full = tuple(1 if i in axes else size for i, size in enumerate(x.shape))
+    return F.reshape(y, full if keepdims else shape)
+
+
+def _count(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements are reduced to one."""
+    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
+    return product(shape[i] for i in axes)

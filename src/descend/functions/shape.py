@@ -1,0 +1,275 @@
+"""The same elements in another arrangement."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from descend import functions as F
+from descend.core.arrays import get_array_module
+from descend.core.arrays import sum_to as _sum_to
+from descend.core.errors import shape_of
+from descend.core.function import Function, as_operand
+from descend.functions.registry import Sample, composition, primitive
+
+
+class Reshape(Function):
+    """The same elements, in the same order, in another shape; one length may be -1.
+
+    >>> F.reshape(Variable(np.arange(6.0)), (2, -1))
+    Variable([[0. 1. 2.]
+              [3. 4. 5.]])
+    """
+
+    samples = (Sample((2, 6), shape=(3, -1)), Sample((), shape=(1, 1)), Sample((0, 3), shape=(3, 0)))
+
+    def __init__(self, shape: Any) -> None:
+        self.shape = shape
+
+    def forward(self, x):
+        return get_array_module(x).reshape(x, self.shape)
+
+    def backward(self, gy, *, x_shape):
+        return F.reshape(gy, x_shape)
+
+    def complaint(self, x: Any) -> str | None:
+        """Name both sizes."""
+        return f"x {shape_of(x)} has {np.size(x)} elements, which do not fill {self.shape}"
+
+
+class Transpose(Function):
+    """The axes in another order, reversed if ``axes`` is None."""
+
+    samples = (Sample((3, 4)), Sample((2, 3, 4), axes=(1, -1, 0)), Sample(()), Sample((0, 2)))
+
+    def __init__(self, axes: Any = None) -> None:
+        self.axes = axes
+
+    def forward(self, x):
+        return get_array_module(x).transpose(x, self.axes)
+
+    def backward(self, gy):
+        if self.axes is None:
+            return F.transpose(gy)
+        order = normalize_axis_tuple(self.axes, gy.ndim)
+        return F.transpose(gy, tuple(order.index(i) for i in range(gy.ndim)))
+
+
+class BroadcastTo(Function):
+    """x repeated along new axes and along those of length 1, until it has ``shape``."""
+
+    samples = (Sample((3, 1), shape=(2, 3, 4)), Sample((), shape=(2,)), Sample((1,), shape=(0,)))
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x):
+        return get_array_module(x).broadcast_to(x, self.shape)
+
+    def backward(self, gy):
+        return gy  # the walk sums it to x's shape
+
+    def complaint(self, x: Any) -> str | None:
+        """Name both shapes."""
+        return f"x {shape_of(x)} does not broadcast to {self.shape}"
+
+
+class Concatenate(Function):
+    """Arrays one after the other along an axis that they have."""
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+
+    def forward(self, *xs):
+        self.keep(ends=list(accumulate(x.shape[self.axis] for x in xs)))
+        return get_array_module(*xs).concatenate(xs, axis=self.axis)
+
+    def backward(self, gy, *, ends):
+        return tuple(F.split(gy, ends[:-1], axis=self.axis))
+
+    def complaint(self, *xs: Any) -> str | None:
+        """Name the shapes."""
+        came = ", ".join(shape_of(x) for x in xs)
+        return f"{came} do not fit: all lengths but that of axis {self.axis} must be equal"
+
+
+class Split(Function):
+    """x cut into parts along ``axis``: a tuple.
+
+    ``indices_or_sections`` is a number of equal parts, or the indices at which to cut.
+
+    >>> F.split(Variable(np.arange(3.0)), [1])
+    (Variable([0.]), Variable([1. 2.]))
+    """
+
+    samples = (Sample((4, 3), 2), Sample((2, 5), [1, 3], axis=-1), Sample((3,), [0]))
+
+    def __init__(self, indices_or_sections: Any, axis: int = 0) -> None:
+        self.cuts = indices_or_sections
+        self.axis = axis
+
+    def forward(self, x):
+        return tuple(get_array_module(x).split(x, self.cuts, axis=self.axis))
+
+    def backward(self, *gys):
+        return F.concatenate(gys, axis=self.axis)
+
+
+class Pad(Function):
+    """x with a border of ``constant_values``.
+
+    ``pad_width`` is (before, after) for each axis, or what NumPy takes instead of that.
+    """
+
+    samples = (
+        Sample((2, 3), ((1, 0), (0, 2))),
+        Sample((3,), 1, constant_values=5.0),
+        Sample((0, 2), 1),
+    )
+
+    def __init__(self, pad_width: Any, constant_values: float = 0) -> None:
+        self.pad_width = pad_width
+        self.constant_values = constant_values
+
+    def forward(self, x):
+        widths = np.broadcast_to(self.pad_width, (x.ndim, 2)).tolist()
+        self.keep(
+            inside=tuple(
+                slice(before, before + size)
+                for (before, _), size in zip(widths, x.shape, strict=True)
+            )
+        )
+        return get_array_module(x).pad(x, widths, constant_values=self.constant_values)
+
+    def backward(self, gy, *, inside):
+        return gy[inside]
+
+
+class AsType(Function):
+    """x in another dtype; the gradient comes back in x's own."""
+
+    name = "astype"
+    samples = (Sample((3,), np.float64), Sample((), np.float64))
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def forward(self, x):
+        return x.astype(self.dtype)
+
+    def backward(self, gy):
+        return gy  # the walk casts it to x's dtype
+
+
+class Copy(Function):
+    """x in memory of its own."""
+
+    samples = (Sample((3, 4)), Sample(()))
+
+    def forward(self, x):
+        return get_array_module(x).copy(x)
+
+    def backward(self, gy):
+        return gy
+
+
+reshape = primitive(Reshape)
+transpose = primitive(Transpose)
+broadcast_to = primitive(BroadcastTo)
+split = primitive(Split)
+pad = primitive(Pad)
+astype = primitive(AsType)
+copy = primitive(Copy)
+
+
+@composition(Sample([(2, 3), (4, 3)]), Sample([(2, 1), (2, 3)], axis=-1), Sample([(3,)]))
+def concatenate(xs, axis=0):
+    """Arrays one after the other along ``axis``; None flattens them first.
+
+    >>> F.concatenate([Variable(np.ones(2)), np.zeros(1)])
+    Variable([1. 1. 0.])
+    """
+    if len(xs) == 0:
+        raise ValueError("concatenate: no arrays came, at least one is needed")
+    if axis is None:
+        xs, axis = [flatten(x) for x in xs], 0
+    return Concatenate(axis)(*xs)
+
+
+@composition(Sample([(2, 3), (2, 3)]), Sample([(2,), (2,)], axis=-1), Sample([()]))
+def stack(xs, axis=0):
+    """Arrays of one shape along a new axis."""
+    xs = [as_operand(x) for x in xs]
+    shapes = {x.shape for x in xs}
+    if len(shapes) != 1:
+        came = ", ".join(map(str, sorted(shapes))) or "no arrays"
+        raise ValueError(f"stack: {came} came, arrays of one shape are needed")
+    return concatenate([expand_dims(x, axis) for x in xs], axis)
+
+
+@composition(Sample((3, 2, 4), shape=(2, 1)), Sample((2, 3), shape=(2, 3)), Sample((4,), shape=()))
+def sum_to(x, shape):
+    """x summed over the axes that broadcasting ``shape`` to x's would repeat."""
+    return _sum_to(as_operand(x), tuple(shape))
+
+
+@composition(Sample((3, 4), axis=1), Sample((3,), axis=(0, -1)), Sample((), axis=0))
+def expand_dims(x, axis):
+    """x with a new axis of length 1 at each place named by ``axis``."""
+    x = as_operand(x)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = normalize_axis_tuple(axes, x.ndim + len(axes))
+    lengths = iter(x.shape)
+    return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(x.ndim + len(axes))))
+
+
+@composition(Sample((1, 3, 1)), Sample((1, 3, 1), axis=0), Sample((1, 3, 1), axis=(0, -1)))
+def squeeze(x, axis=None):
+    """x without its axes of length 1, or without those named."""
+    x = as_operand(x)
+    if axis is None:
+        return reshape(x, tuple(size for size in x.shape if size != 1))
+    axes = normalize_axis_tuple(axis, x.ndim)
+    for i in axes:
+        if x.shape[i] != 1:
+            raise ValueError(f"squeeze: axis {i} of x {x.shape} has length {x.shape[i]}, not 1")
+    return reshape(x, tuple(size for i, size in enumerate(x.shape) if i not in axes))
+
+
+@composition(Sample((2, 3, 4), 0, -1))
+def swapaxes(x, axis1, axis2):
+    """x with two axes exchanged."""
+    x = as_operand(x)
+    order = list(range(x.ndim))
+    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    order[i], order[j] = j, i
+    return transpose(x, tuple(order))
+
+
+@composition(Sample((2, 3, 4), 0, -1), Sample((2, 3, 4), source=(0, 1), destination=(-1, 0)))
+def moveaxis(x, source, destination):
+    """x with some axes moved to other places, the rest in their order."""
+    x = as_operand(x)
+    sources = normalize_axis_tuple(source, x.ndim, "source")
+    places = normalize_axis_tuple(destination, x.ndim, "destination")
+    if len(sources) != len(places):
+        raise ValueError(f"moveaxis: {len(sources)} sources for {len(places)} destinations")
+    order = [i for i in range(x.ndim) if i not in sources]
+    for place, axis in sorted(zip(places, sources, strict=True)):
+        order.insert(place, axis)
+    return transpose(x, tuple(order))
+
+
+@composition(Sample((2, 3, 4)), Sample((2, 3, 4), 1), Sample((2, 3, 4), 0, 1), Sample(()))
+def flatten(x, start_axis=0, end_axis=-1):
+    """x with the axes from ``start_axis`` to ``end_axis`` made one."""
+    x = as_operand(x)
+    if x.ndim == 0:
+        return reshape(x, (1,))
+    start = normalize_axis_index(start_axis, x.ndim)
+    end = normalize_axis_index(end_axis, x.ndim) + 1
+    return reshape(x, (*x.shape[:start], prod(x.shape[start:end]), *x.shape[end:]))

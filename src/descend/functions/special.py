@@ -1,0 +1,26 @@
+"""Special functions."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+from descend import functions as F
+from descend.core.arrays import get_array_module, special_module
+from descend.core.function import Function
+from descend.functions.arithmetic import UNARY
+from descend.functions.registry import primitive
+
+
+class Erf(Function):
+    """The error function 2 / sqrt(pi) * integral of exp(-t**2) from 0 to x."""
+
+    samples = UNARY
+
+    def forward(self, x):
+        return special_module(get_array_module(x)).erf(x)
+
+    def backward(self, gy, *, x):
+        return gy * (2 / sqrt(pi) * F.exp(-x * x))
+
+
+erf = primitive(Erf)
