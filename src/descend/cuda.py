@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from descend.core.arrays import Array, is_array, register
+from descend.core.arrays import Array, register
 from descend.core.arrays import get_array_module as get_array_module
+from descend.core.variable import array_of
 
 
 def gpu_problem() -> str | None:
@@ -34,7 +35,7 @@ def gpu_enable() -> bool:
 
 def as_numpy(x: Any) -> np.ndarray:
     """The values of an array of any kind, a Variable or a number, in the main memory."""
-    x = getattr(x, "data", x) if not is_array(x) else x
+    x = array_of(x)
     return x.get() if hasattr(x, "get") else np.asarray(x)
 
 
@@ -49,5 +50,4 @@ def as_cupy(x: Any) -> Array:
     import cupy  # pyright: ignore[reportMissingImports]
 
     register(cupy.ndarray, cupy)
-    x = getattr(x, "data", x) if not is_array(x) else x
-    return cupy.asarray(x)
+    return cupy.asarray(array_of(x))

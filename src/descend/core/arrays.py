@@ -21,8 +21,8 @@ CONTRACT = tuple(
     cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32 float64 full full_like
     greater greater_equal int64 isfinite isinf isnan less less_equal log log1p logical_and logical_not
     logical_or matmul max maximum mean min minimum moveaxis multiply negative not_equal ones ones_like
-    pad power prod reciprocal reshape round sign sin sinh sort sqrt square squeeze stack subtract sum
-    swapaxes take take_along_axis tan tanh transpose where zeros zeros_like
+    pad power prod reciprocal reshape round sign sin sinh sort split sqrt square squeeze stack subtract
+    sum swapaxes take take_along_axis tan tanh transpose where zeros zeros_like
     """.split()
 )
 """The names that an operation may use of an array module, whichever module it is."""
@@ -61,6 +61,8 @@ def get_array_module(x: Any, *others: Any) -> Any:
     'numpy'
     """
     module = MODULES[type(x)]
+    if not others:
+        return module
     for other in others:
         if module is not np:
             break

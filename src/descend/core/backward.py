@@ -12,11 +12,10 @@ import numpy as np
 
 from descend.core import debugging
 from descend.core.arrays import as_array, get_array_module, sum_to
-from descend.core.config import debugging as debugging_setting
-from descend.core.config import using_config
+from descend.core.config import config, using_config
 from descend.core.errors import kind_of
 from descend.core.function import Edge, Function
-from descend.core.variable import Variable, as_variable
+from descend.core.variable import Variable, array_of, as_variable
 
 Place = tuple[Any, int]
 """Where a gradient belongs: (leaf, 0), or (Function, which of its outputs)."""
@@ -119,50 +118,52 @@ def propagate(
     pending: dict[Function, list[Any]] = {}
     heap: list[tuple[int, int, Function]] = []
     order = itertools.count()  # ties within a generation: Functions themselves have no order
-    debug = debugging_setting.get()
+    debug = config().debug
+    plain = not create_graph and edges is None
+    arrived = [(source, index, gy) for (source, index), gy in seeds]
 
-    def add(source: Any, index: int, gx: Any) -> None:
-        """Add to the gradient of a place; a Function enters the heap with its first one."""
-        if isinstance(source, Variable):
-            leaves[source] = leaves[source] + gx if source in leaves else gx
-        elif source in pending:
-            gys = pending[source]
-            gys[index] = gx if gys[index] is None else gys[index] + gx
-        elif edges is None or source in edges:
-            pending[source] = gys = [None] * len(source.outputs)
-            gys[index] = gx
-            heappush(heap, (-source.generation, next(order), source))
-
-    for (source, index), gy in seeds:
-        add(source, index, gy)
-
-    while heap:
+    while True:
+        for source, index, gx in arrived:
+            if source in pending:
+                gys = pending[source]
+                gys[index] = gx if gys[index] is None else gys[index] + gx
+            elif isinstance(source, Variable):
+                leaves[source] = leaves[source] + gx if source in leaves else gx
+            elif edges is None or source in edges:
+                pending[source] = gys = [None] * len(source.outputs)
+                gys[index] = gx
+                heappush(heap, (-source.generation, next(order), source))
+        if not heap:
+            break
         function = heappop(heap)[2]
         gys = pending.pop(function)
         if len(gys) > 1:
             gys = with_zeros(function, gys)
         if found is not None:
-            for index, gy in enumerate(gys):
-                if (function, index) in found:
-                    found[function, index] = gy
+            collect(found, function, gys)
         if debug:
             debugging.check_unchanged(function)
         wanted = function.edges if edges is None else edges[function]
-        gxs = function.gradients(gys, wanted, create_graph)
+        if plain:
+            gxs = function.backward(*gys, **function.kept)
+        else:
+            gxs = function.gradients(gys, wanted, create_graph)
+        if type(gxs) is not tuple:
+            gxs = (gxs,)
+        if len(gxs) != len(wanted):
+            raise wrong_count(function, len(gxs), len(wanted))
         if debug:
             debugging.check_gradients(function, gys, gxs)
-        for edge, gx in zip(wanted, gxs):  # noqa: B905  hot; `gradients` has counted them
+        arrived = []
+        for edge, gx in zip(wanted, gxs):  # noqa: B905  hot; they are as many
             if edge is None or gx is None:
                 continue
             source, index, shape, dtype = edge
-            if gx.shape != shape or gx.dtype != dtype:
+            if gx.shape != shape or (gx.dtype is not dtype and gx.dtype != dtype):
                 gx = fitted(function, gx, shape, dtype)
-            if create_graph and not isinstance(gx, Variable):
-                raise TypeError(
-                    f"{function.name}: with create_graph its rule answered {kind_of(gx)}: the next "
-                    f"derivative would be lost; compute it from gy with descend's functions"
-                )
-            add(source, index, gx)
+            if isinstance(gx, Variable) is not create_graph:
+                gx = as_asked(function, gx, create_graph)
+            arrived.append((source, index, gx))
         if retain_grad:
             leave_grads(function, gys)
         elif found is None:
@@ -173,6 +174,13 @@ def propagate(
     if found is not None:
         found.update(((leaf, 0), gx) for leaf, gx in leaves.items() if (leaf, 0) in found)
     return leaves
+
+
+def collect(found: dict[Place, Any], function: Function, gys: list[Any]) -> None:
+    """Note the gradients of those outputs of a Function that are looked for."""
+    for index, gy in enumerate(gys):
+        if (function, index) in found:
+            found[function, index] = gy
 
 
 def edges_between(
@@ -225,6 +233,14 @@ def unchain_backward(y: Variable) -> None:
                 x.unchain()
 
 
+def wrong_count(function: Function, answered: int, inputs: int) -> ValueError:
+    """The error for a rule that answers more or fewer gradients than there are inputs."""
+    return ValueError(
+        f"{function.name}: backward answered {answered} gradients for {inputs} inputs; None stands "
+        f"for an input that has none"
+    )
+
+
 def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A gradient in the shape and dtype of its input: un-broadcasting lives here, once."""
     if gx.shape != shape:
@@ -240,14 +256,27 @@ def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> A
     return gx if gx.dtype == dtype else gx.astype(dtype)
 
 
+def as_asked(function: Function, gx: Any, create_graph: bool) -> Any:
+    """A rule's answer as an array, or as a Variable with create_graph: there arrays are refused."""
+    if not create_graph:
+        return gx.data
+    raise TypeError(
+        f"{function.name}: with create_graph its rule answered {kind_of(gx)}: the next derivative "
+        f"would be lost; compute it from gy with descend's functions"
+    )
+
+
 def with_zeros(function: Function, gys: list[Any]) -> list[Any]:
     """The gradients of a Function's outputs, zeros for those that nobody reached."""
-    xp = get_array_module(*gys)
-    types = function.output_types
-    return [
-        xp.zeros(shape, dtype) if gy is None else gy
-        for gy, (shape, dtype) in zip(gys, types, strict=True)
-    ]
+    known = next(gy for gy in gys if gy is not None)
+    xp = get_array_module(array_of(known))
+    filled: list[Any] = []
+    for gy, (shape, dtype) in zip(gys, function.output_types, strict=True):
+        if gy is None:
+            gy = xp.zeros(shape, dtype)
+            gy = Variable(gy, None, False) if isinstance(known, Variable) else gy
+        filled.append(gy)
+    return filled
 
 
 def leave_grads(function: Function, gys: list[Any]) -> None:

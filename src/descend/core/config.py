@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-enable_backprop = ContextVar("enable_backprop", default=True)
-"""Are calls remembered, so that backward() can walk them?"""
 
-train = ContextVar("train", default=True)
-"""Do dropout and batch normalization behave as in training?"""
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What holds now: ``config()`` answers it, `using_config` changes it for a block."""
 
-debugging = ContextVar("debug", default=False)
-"""Is every value and gradient checked, and every array that the graph keeps watched?"""
+    enable_backprop: bool = True
+    """Are calls remembered, so that backward() can walk them?"""
+    train: bool = True
+    """Do dropout and batch normalization behave as in training?"""
+    debug: bool = False
+    """Is every value and gradient checked, and every array that the graph keeps watched?"""
 
-SETTINGS: dict[str, ContextVar[Any]] = {
-    "enable_backprop": enable_backprop,
-    "train": train,
-    "debug": debugging,
-}
+
+SETTINGS = tuple(field.name for field in fields(Config))
+_current = ContextVar("descend.config", default=Config())
+config = _current.get
 
 
 class using_config(ContextDecorator):  # noqa: N801  the notebook's name; used like a function
     """Set one setting for a block: ``with using_config("enable_backprop", False): ...``.
 
-    The settings are ``enable_backprop``, ``train`` and ``debug``. A new thread starts from the
-    defaults, whatever the thread that started it had set.
+    The settings are those of `Config`. A new thread starts from the defaults, whatever the thread
+    that started it had set.
 
     Raises AttributeError for a name that is no setting.
     """
@@ -36,15 +39,18 @@ class using_config(ContextDecorator):  # noqa: N801  the notebook's name; used l
             raise AttributeError(
                 f"using_config: {name!r} is no setting; there are {', '.join(SETTINGS)}"
             )
-        self._setting = SETTINGS[name]
+        self._name = name
         self._value = value
         self._tokens: list[Any] = []  # several, when used as the decorator of a recursive function
 
     def __enter__(self) -> None:
-        self._tokens.append(self._setting.set(self._value))
+        now = config()
+        if getattr(now, self._name) != self._value:
+            now = replace(now, **{self._name: self._value})
+        self._tokens.append(_current.set(now))
 
     def __exit__(self, *exception: object) -> None:
-        self._setting.reset(self._tokens.pop())
+        _current.reset(self._tokens.pop())
 
 
 def no_grad() -> using_config:

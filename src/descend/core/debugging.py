@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.core.errors import shape_of
+from descend.core.variable import array_of
 
 if TYPE_CHECKING:
     from descend.core.function import Function
@@ -40,7 +41,7 @@ def check_values(function: Function, xs: list[Any], y: Any) -> None:
 def check_gradients(function: Function, gys: list[Any], gxs: tuple[Any, ...]) -> None:
     """FloatingPointError if the rule answered a gradient that is not finite."""
     for i, gx in enumerate(gxs):
-        fault = None if gx is None else not_finite(getattr(gx, "data", gx))
+        fault = None if gx is None else not_finite(array_of(gx))
         if fault:
             raise FloatingPointError(
                 f"{function.name}: the gradient of input {i} has {fault} "
@@ -51,7 +52,7 @@ def check_gradients(function: Function, gys: list[Any], gxs: tuple[Any, ...]) ->
 
 def not_finite(x: Any) -> str | None:
     """What is wrong with the values, if something is: "2 of 6 elements NaN or infinite"."""
-    x = np.asarray(x) if isinstance(x, (np.generic, memoryview, float)) else x
+    x = np.asarray(x) if isinstance(x, (np.generic, int, float, complex)) else x
     if x.dtype.kind not in "fc":
         return None
     bad = x.size - int((abs(x) < np.inf).sum())  # NaN compares as false
@@ -79,7 +80,9 @@ def check_unchanged(function: Function) -> None:
 def fingerprints(function: Function) -> dict[str, int]:
     """A checksum of each array that the call keeps."""
     held = dict(function.kept)
-    held.update((f"input {i}", x.data) for i, x in enumerate(getattr(function, "_inputs", ())))
+    inputs, outputs = held.pop("held", ((), ()))
+    held.update((f"input {i}", x) for i, x in enumerate(inputs))
+    held.update((f"output {i}", y) for i, y in enumerate(outputs))
     return {
         name: zlib.crc32(np.ascontiguousarray(x).view(np.uint8).data if x.ndim else x.tobytes())
         for name, x in held.items()

@@ -1,19 +1,25 @@
 """One call of an operation, remembered so that its derivative can be taken."""
 
+# pyright: reportPrivateUsage=false
+# The slot behind Variable.data is read directly here: a property costs a call in the hottest place.
+
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import weakref
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from descend.core import config, debugging
+from descend.core import debugging
 from descend.core.arrays import Array, as_array, is_array
+from descend.core.config import config
 from descend.core.errors import kind_of, shape_of
-from descend.core.variable import Variable, as_variable
+from descend.core.variable import Variable, as_variable, output
 
 Edge = tuple[Any, int, tuple[int, ...], Any]
 """Where an input came from: (source, index, shape, dtype). The source is the leaf Variable itself,
@@ -75,6 +81,11 @@ class Function:
         rule = inspect.signature(cls.backward).parameters.values()
         names = [p.name for p in rule if p.kind is p.KEYWORD_ONLY]
         cls._keeps = tuple((name, *_source_of(name, cls.argument_names)) for name in names)
+        if "backward" in vars(cls):
+            reads = {"inputs", "outputs"}.intersection(cls.backward.__code__.co_names)
+            if reads:
+                cls._keeps = (("held", "all", 0),)
+                cls.backward = _notebook_rule(cls.backward)
 
     def forward(self, *xs: Any) -> Any:
         """The value, from arrays."""
@@ -108,71 +119,72 @@ class Function:
         edges: list[Edge | None] = []
         try:
             for x in xs:
-                edge = None
-                if isinstance(x, Variable):
-                    variables = True
-                    array = x.data
-                    if x.requires_grad:
-                        remembered = True
-                        edge = (x.creator or x, x.index, array.shape, array.dtype)
-                        if x.generation > generation:
-                            generation = x.generation
-                else:
-                    array = x if isinstance(x, ndarray) else _operand(x)
+                if not isinstance(x, Variable):
+                    arrays.append(x if isinstance(x, ndarray) else _operand(x))
+                    edges.append(None)
+                    continue
+                variables = True
+                array = x._data
                 arrays.append(array)
-                edges.append(edge)
+                if x.requires_grad:
+                    remembered = True
+                    edges.append((x.creator or x, x.index, array.shape, array.dtype))
+                    if x.generation > generation:
+                        generation = x.generation
+                else:
+                    edges.append(None)
             y = self.forward(*arrays)
         except (ValueError, TypeError, IndexError) as error:
             raise self._refusal(error, arrays) from error
 
-        debug = config.debugging.get()
-        if debug:
+        settings = config()
+        if settings.debug:
             debugging.check_values(self, arrays, y)
-        ys = y if type(y) is tuple else (y,)
         if not variables:
-            ys = tuple([as_array(part) for part in ys])
-            return ys if type(y) is tuple else ys[0]
-        remembered = remembered and config.enable_backprop.get()
-        if ys is y:
-            y = ys = tuple([Variable(as_array(part), None, remembered) for part in ys])
-        else:
-            y = Variable(y if type(y) is ndarray else as_array(y), None, remembered)
-            ys = (y,)
-            remembered = y.requires_grad  # an integer has no gradient
-        if remembered:
+            return tuple([as_array(part) for part in y]) if type(y) is tuple else as_array(y)
+        if remembered and settings.enable_backprop:
             self.edges = edges
             self.generation = generation
-            self._remember(arrays, ys)
-            if debug:
-                debugging.watch(self)
-        return y
+            return self._remember(arrays, y, settings.debug)
+        if type(y) is tuple:
+            return tuple([Variable(as_array(part), None, False) for part in y])
+        return Variable(as_array(y), None, False)
 
-    def _remember(self, arrays: list[Any], ys: tuple[Variable, ...]) -> None:
-        """Keep what the rule asks for, and let the outputs know their creator."""
+    def _remember(self, arrays: list[Any], y: Any, debug: bool) -> Any:
+        """The outputs as Variables that know their creator; what the rule asks for is kept."""
+        if type(y) is tuple:
+            y = ys = tuple([output(part, self, index) for index, part in enumerate(y)])
+            self.outputs = [weakref.ref(part) for part in ys]
+            self.output_types = [(part.shape, part.dtype) for part in ys]
+        else:
+            y = output(y, self)
+            ys = (y,)
+            self.outputs = [weakref.ref(y)]
         self.kept = kept = {}
         for name, source, index in self._keeps:
             if source == "input":
                 kept[name] = arrays[index] if index < len(arrays) else None
             elif source == "output":
-                kept[name] = ys[index].data
-            elif source == "shape":
-                kept[name] = np.shape(arrays[index])
-            elif source == "dtype":
-                kept[name] = arrays[index].dtype
+                kept[name] = ys[index]._data
+            elif source == "all":
+                kept[name] = (tuple(arrays), tuple(y.data for y in ys))
             else:
-                kept[name] = self._handed[name]
+                kept[name] = self._fact(name, source, index, arrays)
         if self.kept_for:
             for name, index in self.kept_for.items():
                 if self.edges[index] is None:
                     kept[name] = None
-        if len(ys) == 1:
-            self.outputs = [weakref.ref(ys[0])]
-            ys[0].set_creator(self)
-            return
-        self.outputs = [weakref.ref(y) for y in ys]
-        self.output_types = [(y.shape, y.dtype) for y in ys]
-        for index, y in enumerate(ys):
-            y.set_creator(self, index)
+        if debug:
+            debugging.watch(self)
+        return y
+
+    def _fact(self, name: str, fact: str, index: int, arrays: list[Any]) -> Any:
+        """What a rule wants to know besides arrays: a shape, a dtype, what forward handed on."""
+        if fact == "shape":
+            return np.shape(arrays[index])
+        if fact == "dtype":
+            return arrays[index].dtype
+        return self._handed[name]
 
     def _refusal(self, error: Exception, arrays: list[Any]) -> Exception:
         """The same kind of error in a sentence that names the operation and what came."""
@@ -194,21 +206,13 @@ class Function:
         return tuple([edge is not None for edge in self.edges])
 
     def gradients(self, gys: list[Any], edges: list[Edge | None], create_graph: bool) -> Any:
-        """What the rule answers: a gradient for each input that has one of ``edges``."""
+        """What the rule answers, on Variables with ``create_graph``, for the inputs with an edge."""
         kept = self._kept_as_variables() if create_graph else self.kept
         rule = self
         if edges is not self.edges:  # fewer are wanted; a copy, as another thread may walk here too
             rule = object.__new__(type(self))
             rule.__dict__.update(self.__dict__, edges=edges)
-        gxs: Any = rule.backward(*gys, **kept)
-        if type(gxs) is not tuple:
-            gxs = (gxs,)
-        if len(gxs) != len(edges):
-            raise ValueError(
-                f"{self.name}: backward answered {len(gxs)} gradients for {len(edges)} inputs; "
-                f"None stands for an input that has none"
-            )
-        return gxs
+        return rule.backward(*gys, **kept)
 
     def _kept_as_variables(self) -> dict[str, Any]:
         """What is kept, as the Variables it came from: the next derivative runs through them."""
@@ -228,7 +232,7 @@ class Function:
         source, place, _, _ = edge
         if not isinstance(source, Variable):
             return _alive(source, place, array)
-        return source if source.data is array else _earlier(source, array)
+        return source if source._data is array else _earlier(source, array)
 
     @property
     def inputs(self) -> list[Any]:
@@ -237,6 +241,8 @@ class Function:
         One whose array nobody keeps answers a `FreedVariable`, a constant that nobody keeps None.
         """
         kept = {i: self.kept[name] for name, source, i in self._keeps if source == "input"}
+        if "held" in self.kept:
+            kept = dict(enumerate(self.kept["held"][0]))
         return [self._input_or_freed(i, kept.get(i)) for i in range(len(self.edges))]
 
     def _input_or_freed(self, index: int, array: Any) -> Any:
@@ -283,6 +289,18 @@ class Alias(Function):
         return gy
 
 
+def _notebook_rule(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule that reads ``self.inputs`` and ``self.outputs``, which must be there when it runs."""
+
+    @functools.wraps(rule)
+    def backward(self: Function, *gys: Any, held: tuple[Any, Any]) -> Any:
+        alive = [_alive(self, i, array) for i, array in enumerate(held[1])]
+        self.outputs = [weakref.ref(y) for y in alive]
+        return rule(self, *gys)
+
+    return backward
+
+
 def _source_of(name: str, arguments: tuple[str, ...]) -> tuple[str, int]:
     """Where the value of a keyword-only argument of backward comes from."""
     if name in arguments:
@@ -313,10 +331,7 @@ def as_operand(x: Any) -> Any:
 def _alive(function: Function, index: int, array: Array) -> Variable:
     """An output with this array: the one the user holds, or a twin in the same place."""
     y = function.outputs[index]()
-    if y is None or y.data is not array:
-        y = Variable(array)
-        y.set_creator(function, index)
-    return y
+    return output(array, function, index) if y is None or y._data is not array else y
 
 
 def _earlier(leaf: Variable, array: Array) -> Variable:

@@ -1,15 +1,17 @@
 """A value that remembers the Function that made it."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy import ndarray
+from numpy import generic, ndarray
 
 from descend.core import protocols
-from descend.core.arrays import Array, get_array_module, is_array, is_inexact
+from descend.core.arrays import Array, as_array, get_array_module, is_array, is_inexact
 from descend.core.errors import kind_of
 from descend.core.operators import Operators
 
@@ -68,6 +70,8 @@ class Variable(Operators):
     @property
     def data(self) -> Any:
         """The array. Rebinding it leaves the graph as it is: gradients are of the old array."""
+        if isinstance(self._data, generic):
+            self._data = np.asarray(self._data)
         return self._data
 
     @data.setter
@@ -256,6 +260,25 @@ class Parameter(Variable):
     """A Variable that training changes; a Module finds it by its type."""
 
     __slots__ = ()
+
+
+_blank = object.__new__
+
+
+def output(array: Any, creator: Function, index: int = 0) -> Variable:
+    """Output ``index`` of a call, as a Variable.
+
+    Where an operation leaves no axis NumPy answers a scalar, with which it then computes several
+    times faster than with a 0-d array: it stays one until somebody asks for ``data``.
+    """
+    y = _blank(Variable)
+    y._data = array if isinstance(array, ndarray) or isinstance(array, generic) else as_array(array)
+    y.name = y.grad = None
+    y.requires_grad = y._data.dtype.kind in "fc"
+    y.creator = creator
+    y.generation = creator.generation + 1
+    y.index = index
+    return y
 
 
 def array_of(x: Any) -> Any:

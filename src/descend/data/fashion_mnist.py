@@ -60,16 +60,21 @@ def fashion_mnist(
     H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
     learning algorithms", 2017, https://doi.org/10.48550/arXiv.1708.07747, MIT licence
     """
+    paths = find_fashion_mnist(folder)
+    if paths is None and not download:
+        raise FileNotFoundError(f"fashion_mnist: {_advice(folder)}")
+    return read_datasets(paths or _download(folder), "fashion_mnist", CLASSES, DIGESTS)
+
+
+def find_fashion_mnist(folder: str | os.PathLike[str] | None = None) -> tuple[Path, ...] | None:
+    """The four files, of the first place that has them all; None if no place has."""
     for place in _places(folder):
         # The inner folder first: beside it could lie MNIST, whose files have the same names.
         for inner in (place / "fashion-mnist", place):
             paths = find_files(inner)
             if paths is not None:
-                return read_datasets(paths, "fashion_mnist", CLASSES, DIGESTS)
-    if not download:
-        raise FileNotFoundError(f"fashion_mnist: {_advice(folder)}")
-    paths = _download(folder)
-    return read_datasets(paths, "fashion_mnist", CLASSES, DIGESTS)
+                return paths
+    return None
 
 
 def cache_folder() -> Path:

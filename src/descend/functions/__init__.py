@@ -74,6 +74,16 @@ from descend.functions.indexing import take_along_axis as take_along_axis
 from descend.functions.indexing import where as where
 from descend.functions.linear import linear as linear
 from descend.functions.linear import matmul as matmul
+from descend.functions.loss import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from descend.functions.loss import cross_entropy as cross_entropy
+from descend.functions.loss import l1_loss as l1_loss
+from descend.functions.loss import mse_loss as mse_loss
+from descend.functions.loss import nll_loss as nll_loss
+from descend.functions.normalization import batch_norm as batch_norm
+from descend.functions.normalization import layer_norm as layer_norm
+from descend.functions.random import dropout as dropout
 from descend.functions.reduction import cumsum as cumsum
 from descend.functions.reduction import logsumexp as logsumexp
 from descend.functions.reduction import max as max

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import pi, sqrt
 
+import numpy as np
+
 from descend import functions as F
 from descend.core.arrays import get_array_module, special_module
 from descend.core.function import Function
@@ -17,7 +19,9 @@ class Erf(Function):
     samples = UNARY
 
     def forward(self, x):
-        return special_module(get_array_module(x)).erf(x)
+        y = special_module(get_array_module(x)).erf(x)
+        half = getattr(x, "dtype", None) == np.float16  # for which SciPy answers float64
+        return y.astype(np.float16) if half else y
 
     def backward(self, gy, *, x):
         return gy * (2 / sqrt(pi) * F.exp(-x * x))

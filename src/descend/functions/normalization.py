@@ -1,0 +1,127 @@
+"""Bringing elements to mean 0 and variance 1: over a batch, or within each sample."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from descend import functions as F
+from descend.core.arrays import as_array
+from descend.core.errors import kind_of, shape_of
+from descend.core.function import as_operand
+from descend.core.variable import Variable, array_of
+from descend.functions.registry import Sample, composition
+
+
+@composition(
+    Sample((2, 3, 4), normalized_shape=(4,)),
+    Sample((2, 3, 4), normalized_shape=(3, 4)),
+    Sample((3, 4), 4, (4,), (4,)),
+    Sample((0, 3), 3),
+)
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, within each sample.
+
+    ``normalized_shape`` is the shape of the last axes of x, over which mean and variance are taken;
+    ``weight`` and ``bias`` have this shape. Ba, Kiros and Hinton, 2016,
+    https://doi.org/10.48550/arXiv.1607.06450.
+    """
+    x = as_operand(x)
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ValueError(f"layer_norm: x {shape_of(x)} does not end with normalized_shape {shape}")
+    for name, part in (("weight", weight), ("bias", bias)):
+        _check_shape("layer_norm", name, part, shape)
+    if x.dtype == np.float16:
+        y = layer_norm(F.astype(x, np.float32), shape, weight, bias, eps)
+        return F.astype(y, np.float16)
+    axes = tuple(range(-len(shape), 0))
+    centred = x - F.mean(x, axes, keepdims=True)
+    variance = F.mean(F.square(centred), axes, keepdims=True)
+    y = centred * (variance + eps) ** -0.5
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@composition(
+    Sample((4, 3), None, None, (3,), (3,), training=True),
+    Sample((3, 2, 2, 2), None, None, training=True),
+    Sample((4, 3), np.array([0.5, 0.0, -1.0]), np.array([1.0, 0.5, 2.0]), (3,), (3,)),
+    Sample((2, 2, 2, 2), np.array([0.5, 0.0]), np.array([1.0, 0.5])),
+)
+def batch_norm(
+    x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, for each channel.
+
+    x is (N, C) or (N, C, ...); the other arrays are (C,). When training, mean and variance are
+    those of the batch, and the running ones are moved towards them: ``momentum`` is the part of the
+    new. They are Variables whose ``data`` is rebound, or None. Elsewhere mean and variance are
+    the running ones. The variance that normalizes divides by n, the one that is remembered by
+    n - 1.
+
+    Raises ValueError when training on one value a channel, which has no variance. Ioffe and
+    Szegedy, 2015, https://doi.org/10.48550/arXiv.1502.03167.
+    """
+    x = as_operand(x)
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: x {shape_of(x)} came, (N, C) or (N, C, ...) is needed")
+    channels = (x.shape[1],)
+    given = {
+        "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias
+    }  # fmt: skip
+    for name, part in given.items():
+        _check_shape("batch_norm", name, part, channels)
+    if x.dtype == np.float16:
+        x = F.astype(x, np.float32)
+        y = batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        return F.astype(y, np.float16)
+    row = (1, -1) + (1,) * (x.ndim - 2)
+    if training:
+        centred, variance = _centred(x, running_mean, running_var, momentum)
+    elif running_mean is None or running_var is None:
+        raise ValueError("batch_norm: without training it needs running_mean and running_var")
+    else:
+        centred = x - F.reshape(running_mean, row)
+        variance = F.reshape(running_var, row)
+    scale = (variance + eps) ** -0.5
+    y = centred * (scale if weight is None else scale * F.reshape(weight, row))
+    return y if bias is None else y + F.reshape(bias, row)
+
+
+def _centred(x: Any, running_mean: Any, running_var: Any, momentum: Any) -> tuple[Any, Any]:
+    """x less the mean of each channel, and the variance; moves the running ones."""
+    axes = (0, *range(2, x.ndim))
+    count = prod(x.shape[i] for i in axes)
+    if count < 2:
+        raise ValueError(
+            f"batch_norm: x {x.shape} has {count} values a channel, training needs at least 2: "
+            f"use a larger batch, or training=False"
+        )
+    for name, part in (("running_mean", running_mean), ("running_var", running_var)):
+        if part is not None and not isinstance(part, Variable):
+            raise TypeError(
+                f"batch_norm: {name} is {kind_of(part)}, training needs a Variable to write into"
+            )
+    mean = F.mean(x, axes, keepdims=True)
+    centred = x - mean
+    variance = F.mean(F.square(centred), axes, keepdims=True)
+    _move(running_mean, mean, momentum)
+    _move(running_var, array_of(variance) * (count / (count - 1)), momentum)
+    return centred, variance
+
+
+def _move(running: Variable | None, new: Any, momentum: Any) -> None:
+    """Rebind a running statistic to (1 - momentum) of itself and ``momentum`` of the new."""
+    if running is not None:
+        old = running.data
+        moved = old * (1 - momentum) + array_of(new).reshape(old.shape) * momentum
+        running.data = as_array(moved.astype(old.dtype))
+
+
+def _check_shape(op: str, name: str, x: Any, shape: tuple[int, ...]) -> None:
+    """ValueError if an array is given that has not this shape."""
+    if x is not None and np.shape(array_of(x)) != shape:
+        raise ValueError(f"{op}: {name} {np.shape(array_of(x))} came, {shape} is needed")

@@ -1,0 +1,69 @@
+"""Layers that multiply by a matrix, and the one that does nothing."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from descend import functions as F
+from descend.core.variable import Parameter
+from descend.functions.random import Generator
+from descend.nn import init
+from descend.nn.module import Module
+
+
+class Linear(Module):
+    """x @ weight.T + bias: (..., in_features) becomes (..., out_features).
+
+    ``weight`` is (out_features, in_features); it and ``bias`` start uniform within
+    1 / sqrt(in_features).
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        rng: Generator | int | None = None,
+    ) -> None:
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(np.empty((out_features, in_features), dtype), "weight")
+        self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
+        fill_uniform(self.weight, self.bias, rng)
+
+    def forward(self, x: Any) -> Any:
+        """x @ weight.T + bias."""
+        if self.bias is None:
+            return F.linear(x, self.weight)
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """PyTorch's."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Identity(Module):
+    """x itself."""
+
+    def forward(self, x: Any) -> Any:
+        """The input."""
+        return x
+
+
+def fill_uniform(weight: Parameter, bias: Parameter | None, rng: Generator | int | None) -> None:
+    """Fill weight and bias uniformly within 1 / sqrt(fan in), as PyTorch starts its layers."""
+    rng = init.rng_or_default("rng", rng)
+    init.kaiming_uniform_(weight, a=sqrt(5), rng=rng)
+    if bias is not None:
+        bound = 1 / sqrt(max(init.fans(weight)[0], 1))
+        init.uniform_(bias, -bound, bound, rng)

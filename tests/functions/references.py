@@ -1,0 +1,350 @@
+"""What each operation must answer, computed another way: NumPy, SciPy, or the formula in loops.
+
+A NumPy function of an operation's name is its reference unless this file has one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import scipy.special
+
+
+def reference(name):
+    """The oracle of an operation, None if there is none."""
+    return globals().get(name) or getattr(np, name, None)
+
+
+def pairs(size):
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+# ---- arithmetic, shape, indexing --------------------------------------------------------------
+
+
+def clip(x, min=None, max=None):
+    return np.clip(x, min, max)
+
+
+def flatten(x, start_axis=0, end_axis=-1):
+    if x.ndim == 0:
+        return x.reshape(1)
+    end = end_axis % x.ndim
+    return x.reshape(*x.shape[:start_axis], -1, *x.shape[end + 1 :])
+
+
+def astype(x, dtype):
+    return np.array(x, dtype=dtype)
+
+
+def sum_to(x, shape):
+    y = np.zeros(shape)
+    sources = np.broadcast_to(np.arange(y.size).reshape(shape), x.shape)
+    np.add.at(y.reshape(-1), sources, x)
+    return y
+
+
+def getitem(x, index):
+    return x[index]
+
+
+def scatter_to(x, index, shape):
+    y = np.zeros(shape)
+    np.add.at(y, index, x)
+    return y
+
+
+def take_along_axis(x, indices, axis=-1):
+    return np.take_along_axis(x, indices, axis)
+
+
+def scatter_add(x, axis, index, src):
+    y = x.copy()
+    for place in np.ndindex(index.shape):
+        target = list(place)
+        target[axis] = index[place]
+        y[tuple(target)] += src[place]
+    return y
+
+
+def index_add(x, axis, index, source):
+    y = np.moveaxis(x, axis, 0).copy()
+    for i, row in zip(index, np.moveaxis(source, axis, 0), strict=True):
+        y[i] += row
+    return np.moveaxis(y, 0, axis)
+
+
+def embedding(indices, weight):
+    rows = [weight[i] for i in indices.ravel()]
+    return np.array(rows).reshape(*indices.shape, -1)
+
+
+def concatenate(xs, axis=0):
+    return np.concatenate(xs, axis)
+
+
+def pad(x, pad_width, constant_values=0, **params):
+    return np.pad(x, pad_width, constant_values=constant_values, **params)
+
+
+# ---- reductions -------------------------------------------------------------------------------
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    return scipy.special.logsumexp(x, axis=axis, keepdims=keepdims)
+
+
+# ---- networks ---------------------------------------------------------------------------------
+
+
+def linear(x, weight, bias=None):
+    y = np.einsum("...i,oi->...o", x, weight)
+    return y if bias is None else y + bias
+
+
+def erf(x):
+    return np.vectorize(math.erf, otypes=[float])(x)
+
+
+def sigmoid(x):
+    return scipy.special.expit(x)
+
+
+def logsigmoid(x):
+    return scipy.special.log_expit(x)
+
+
+def relu(x):
+    return np.where(x < 0, 0, x)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    return np.where(x < 0, negative_slope * x, x)
+
+
+def gelu(x, approximate="none"):
+    if approximate == "tanh":
+        return x / (1 + np.exp(-2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
+    return x * scipy.special.ndtr(x)
+
+
+def softmax(x, axis=-1):
+    return scipy.special.softmax(x, axis)
+
+
+def log_softmax(x, axis=-1):
+    return scipy.special.log_softmax(x, axis)
+
+
+def dropout(x, p=0.5, training=None, rng=None):
+    if p == 0 or training is False:
+        return x
+    if p == 1:
+        return np.zeros_like(x)
+    # documented: the half words of numpy's Philox, the lower half first
+    words = np.random.Philox(rng).random_raw(x.size)
+    halves = np.stack([words & 0xFFFFFFFF, words >> 32], axis=-1).reshape(-1)[: x.size]
+    return np.where(halves.reshape(x.shape) / 2**32 >= p, x / (1 - p), 0)
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    rows = x.reshape(-1, np.prod(normalized_shape, dtype=int))
+    y = np.array([(row - row.mean()) / np.sqrt(row.var() + eps) for row in rows]).reshape(x.shape)
+    return y * (1 if weight is None else weight) + (0 if bias is None else bias)
+
+
+def batch_norm(
+    x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    y = np.empty_like(x)
+    for c in range(x.shape[1]):
+        mean = x[:, c].mean() if training else running_mean[c]
+        var = x[:, c].var() if training else running_var[c]
+        y[:, c] = (x[:, c] - mean) / np.sqrt(var + eps)
+        y[:, c] = y[:, c] * (1 if weight is None else weight[c]) + (0 if bias is None else bias[c])
+    return y
+
+
+# ---- losses -----------------------------------------------------------------------------------
+
+
+def reduced(losses, reduction):
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
+
+
+def mse_loss(x, t, reduction="mean"):
+    return reduced((x - t) ** 2, reduction)
+
+
+def l1_loss(x, t, reduction="mean"):
+    return reduced(np.abs(x - t), reduction)
+
+
+def binary_cross_entropy_with_logits(x, t, weight=None, pos_weight=None, reduction="mean"):
+    p = 1 / (1 + np.exp(-x))
+    losses = -(1 if pos_weight is None else pos_weight) * t * np.log(p) - (1 - t) * np.log(1 - p)
+    return reduced(losses * (1 if weight is None else weight), reduction)
+
+
+def nll_loss(x, t, weight=None, ignore_index=-100, reduction="mean", axis=1):
+    x = np.moveaxis(x, axis if x.ndim > 1 else 0, -1)
+    weight = np.ones(x.shape[-1]) if weight is None else weight
+    losses, total = np.zeros(t.shape), 0.0
+    for place in np.ndindex(t.shape):
+        if t[place] != ignore_index:
+            losses[place] = -weight[t[place]] * x[place][t[place]]
+            total += weight[t[place]]
+    return losses.sum() / total if reduction == "mean" else reduced(losses, reduction)
+
+
+def cross_entropy(
+    x, t, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, axis=1
+):
+    logp = np.moveaxis(
+        scipy.special.log_softmax(x, axis if x.ndim > 1 else 0), min(axis, x.ndim - 1), -1
+    )
+    C = logp.shape[-1]
+    weight = np.ones(C) if weight is None else weight
+    soft = t.dtype.kind == "f"
+    t = np.moveaxis(t, min(axis, t.ndim - 1), -1) if soft else t
+    places = list(np.ndindex(logp.shape[:-1]))
+    losses, total = np.zeros(logp.shape[:-1]), 0.0
+    for place in places:
+        if not soft and t[place] == ignore_index:
+            continue
+        target = t[place] if soft else np.eye(C)[t[place]]
+        target = (1 - label_smoothing) * target + label_smoothing / C
+        losses[place] = -(target * weight * logp[place]).sum()
+        total += 1 if soft else weight[t[place]]
+    return losses.sum() / total if reduction == "mean" else reduced(losses, reduction)
+
+
+# ---- convolution and pooling ------------------------------------------------------------------
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    O, per_group, KH, KW = weight.shape
+    (SH, SW), (DH, DW) = pairs(stride), pairs(dilation)
+    if padding == "valid":
+        padding = 0
+    if padding == "same":  # what is odd goes behind
+        total = [d * (k - 1) for d, k in ((DH, KH), (DW, KW))]
+        width = [(t // 2, t - t // 2) for t in total]
+    else:
+        width = [(p, p) for p in pairs(padding)]
+    x = np.pad(x, ((0, 0), (0, 0), *width))
+    N, _, H, W = x.shape
+    OH, OW = (H - DH * (KH - 1) - 1) // SH + 1, (W - DW * (KW - 1) - 1) // SW + 1
+    y = np.zeros((N, O, OH, OW))
+    for o, i, j in np.ndindex(O, OH, OW):
+        first = o // (O // groups) * per_group
+        rows, columns = i * SH + DH * np.arange(KH), j * SW + DW * np.arange(KW)
+        window = x[:, first : first + per_group][:, :, rows[:, None], columns]
+        y[:, o, i, j] = (window * weight[o]).sum((1, 2, 3)) + (0 if bias is None else bias[o])
+    return y
+
+
+def conv_transpose2d(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    N, C, H, W = x.shape
+    _, per_group, KH, KW = weight.shape
+    (SH, SW), (DH, DW), (PH, PW) = pairs(stride), pairs(dilation), pairs(padding)
+    EH, EW = pairs(output_padding)
+    O = per_group * groups
+    full = np.zeros(
+        (N, O, (H - 1) * SH + DH * (KH - 1) + 1 + EH, (W - 1) * SW + DW * (KW - 1) + 1 + EW)
+    )
+    for c, i, j, k, m in np.ndindex(C, H, W, KH, KW):
+        first = c // (C // groups) * per_group
+        target = full[:, first : first + per_group, i * SH + k * DH, j * SW + m * DW]
+        target += x[:, c, i, j, None] * weight[c, :, k, m]
+    y = full[:, :, PH : full.shape[2] - PH, PW : full.shape[3] - PW]
+    return y if bias is None else y + bias[:, None, None]
+
+
+def windows(x, kernel_size, stride, padding, dilation, fill, ceil_mode=False):
+    """The windows of (N, C, H, W) one by one: place, rows, columns, values that are inside."""
+    KS, SS = pairs(kernel_size), pairs(kernel_size if stride is None else stride)
+    PS, DS = pairs(padding), pairs(dilation)
+    counts = []
+    for size, k, s, p, d in zip(x.shape[-2:], KS, SS, PS, DS, strict=True):
+        room = size + 2 * p - d * (k - 1) - 1
+        count = (-(-room // s) if ceil_mode else room // s) + 1
+        if ceil_mode and (count - 1) * s >= size + p:
+            count -= 1
+        counts.append(count)
+    for i, j in itertools.product(*map(range, counts)):
+        rows = i * SS[0] - PS[0] + DS[0] * np.arange(KS[0])
+        columns = j * SS[1] - PS[1] + DS[1] * np.arange(KS[1])
+        yield counts, (i, j), rows, columns
+
+
+def inside(positions, size):
+    return positions[(positions >= 0) & (positions < size)]
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    H, W = x.shape[-2:]
+    found = {}
+    for counts, place, rows, columns in windows(
+        x, kernel_size, stride, padding, dilation, -np.inf, ceil_mode
+    ):
+        values = x[..., inside(rows, H)[:, None], inside(columns, W)]
+        found[place] = values.max((-1, -2))
+    return gathered(found, counts)
+
+
+def avg_pool2d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+):
+    H, W = x.shape[-2:]
+    PH, PW = pairs(padding)
+    found = {}
+    for counts, place, rows, columns in windows(x, kernel_size, stride, padding, 1, 0, ceil_mode):
+        values = x[..., inside(rows, H)[:, None], inside(columns, W)]
+        number = values.shape[-1] * values.shape[-2]
+        if count_include_pad:
+            number = (rows < H + PH).sum() * (columns < W + PW).sum()
+        found[place] = values.sum((-1, -2)) / (divisor_override or number)
+    return gathered(found, counts)
+
+
+def gathered(found, counts):
+    stacked = np.stack([found[place] for place in np.ndindex(*counts)], axis=-1)
+    return stacked.reshape(*stacked.shape[:-1], *counts)
+
+
+def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
+    N, C = x.shape[:2]
+    KH, KW = pairs(kernel_size)
+    PH, PW = pairs(padding)
+    padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    columns_of = [
+        padded[:, :, (rows + PH)[:, None], columns + PW].reshape(N, C * KH * KW)
+        for _, _, rows, columns in windows(x, kernel_size, stride, padding, dilation, 0)
+    ]
+    return np.stack(columns_of, axis=-1)
+
+
+def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    KH, KW = pairs(kernel_size)
+    PH, PW = pairs(padding)
+    H, W = pairs(output_size)
+    C = x.shape[1] // (KH * KW)
+    padded = np.zeros((x.shape[0], C, H + 2 * PH, W + 2 * PW))
+    like = np.zeros((1, 1, H, W))
+    for column, (_, _, rows, columns) in enumerate(
+        windows(like, kernel_size, stride, padding, dilation, 0)
+    ):
+        patch = x[:, :, column].reshape(-1, C, KH, KW)
+        padded[:, :, (rows + PH)[:, None], columns + PW] += patch
+    return padded[:, :, PH : PH + H, PW : PW + W]
