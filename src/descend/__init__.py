@@ -5,10 +5,14 @@
     import descend.functions as F
     from descend import Variable
 
-`core` has the idea (Variable, Function, backward), `functions` the operations.
+`core` has the idea (Variable, Function, backward), `functions` the operations, `nn` networks,
+`optim` optimizers.
 """
 
+from descend import cuda as cuda
 from descend import functions as functions
+from descend import nn as nn
+from descend import optim as optim
 from descend.core import Function as Function
 from descend.core import Parameter as Parameter
 from descend.core import Variable as Variable
@@ -20,5 +24,8 @@ from descend.core import no_grad as no_grad
 from descend.core import register as register
 from descend.core import test_mode as test_mode
 from descend.core import using_config as using_config
+from descend.functions.random import Generator as Generator
+from descend.functions.random import default_rng as default_rng
+from descend.functions.random import seed as seed
 
 __version__ = "0.1.0"

@@ -94,7 +94,9 @@ def test_damaged_files(tmp_path, header, content):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", struct.pack("<Q", 1 << 62), b"PK\3\4" + b"x" * 99])
+@pytest.mark.parametrize(
+    "content", [b"", b"abc", struct.pack("<Q", 1 << 62), b"PK\3\4" + b"x" * 99]
+)
 def test_files_that_are_something_else(tmp_path, content):
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)

@@ -45,7 +45,7 @@ def test_variables_are_saved_as_their_arrays(tmp_path):
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"a": {"b": object()}}, r"a\.b is a object, an array, a number or a text needed"),
+        ({"a": {"b": object()}}, r"a\.b is an object, an array, a number or a text is needed"),
         ({"a": {1: 2}}, "a has the key 1: rename it"),
         ({"array": 1}, "the tree has the key 'array': rename it"),
         ({"x": 1j}, "x is a complex"),

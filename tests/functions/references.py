@@ -5,7 +5,6 @@ A NumPy function of an operation's name is its reference unless this file has on
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -225,7 +224,7 @@ def cross_entropy(
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    O, per_group, KH, KW = weight.shape
+    K, per_group, KH, KW = weight.shape
     (SH, SW), (DH, DW) = pairs(stride), pairs(dilation)
     if padding == "valid":
         padding = 0
@@ -237,9 +236,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     x = np.pad(x, ((0, 0), (0, 0), *width))
     N, _, H, W = x.shape
     OH, OW = (H - DH * (KH - 1) - 1) // SH + 1, (W - DW * (KW - 1) - 1) // SW + 1
-    y = np.zeros((N, O, OH, OW))
-    for o, i, j in np.ndindex(O, OH, OW):
-        first = o // (O // groups) * per_group
+    y = np.zeros((N, K, OH, OW))
+    for o, i, j in np.ndindex(K, OH, OW):
+        first = o // (K // groups) * per_group
         rows, columns = i * SH + DH * np.arange(KH), j * SW + DW * np.arange(KW)
         window = x[:, first : first + per_group][:, :, rows[:, None], columns]
         y[:, o, i, j] = (window * weight[o]).sum((1, 2, 3)) + (0 if bias is None else bias[o])
@@ -253,9 +252,13 @@ def conv_transpose2d(
     _, per_group, KH, KW = weight.shape
     (SH, SW), (DH, DW), (PH, PW) = pairs(stride), pairs(dilation), pairs(padding)
     EH, EW = pairs(output_padding)
-    O = per_group * groups
     full = np.zeros(
-        (N, O, (H - 1) * SH + DH * (KH - 1) + 1 + EH, (W - 1) * SW + DW * (KW - 1) + 1 + EW)
+        (
+            N,
+            per_group * groups,
+            (H - 1) * SH + DH * (KH - 1) + 1 + EH,
+            (W - 1) * SW + DW * (KW - 1) + 1 + EW,
+        )
     )
     for c, i, j, k, m in np.ndindex(C, H, W, KH, KW):
         first = c // (C // groups) * per_group
@@ -265,8 +268,8 @@ def conv_transpose2d(
     return y if bias is None else y + bias[:, None, None]
 
 
-def windows(x, kernel_size, stride, padding, dilation, fill, ceil_mode=False):
-    """The windows of (N, C, H, W) one by one: place, rows, columns, values that are inside."""
+def windows(x, kernel_size, stride, padding, dilation, ceil_mode=False):
+    """Where each window of (N, C, H, W) lies: {place: (rows, columns)}, in order."""
     KS, SS = pairs(kernel_size), pairs(kernel_size if stride is None else stride)
     PS, DS = pairs(padding), pairs(dilation)
     counts = []
@@ -276,10 +279,12 @@ def windows(x, kernel_size, stride, padding, dilation, fill, ceil_mode=False):
         if ceil_mode and (count - 1) * s >= size + p:
             count -= 1
         counts.append(count)
-    for i, j in itertools.product(*map(range, counts)):
-        rows = i * SS[0] - PS[0] + DS[0] * np.arange(KS[0])
-        columns = j * SS[1] - PS[1] + DS[1] * np.arange(KS[1])
-        yield counts, (i, j), rows, columns
+    starts = [[i * s - p for i in range(n)] for n, s, p in zip(counts, SS, PS, strict=True)]
+    rows, columns = (
+        [start + d * np.arange(k) for start in along]
+        for along, d, k in zip(starts, DS, KS, strict=True)
+    )
+    return {(i, j): (rows[i], columns[j]) for i, j in np.ndindex(*counts)}
 
 
 def inside(positions, size):
@@ -289,12 +294,11 @@ def inside(positions, size):
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     H, W = x.shape[-2:]
     found = {}
-    for counts, place, rows, columns in windows(
-        x, kernel_size, stride, padding, dilation, -np.inf, ceil_mode
-    ):
+    where = windows(x, kernel_size, stride, padding, dilation, ceil_mode)
+    for place, (rows, columns) in where.items():
         values = x[..., inside(rows, H)[:, None], inside(columns, W)]
         found[place] = values.max((-1, -2))
-    return gathered(found, counts)
+    return gathered(found)
 
 
 def avg_pool2d(
@@ -309,18 +313,21 @@ def avg_pool2d(
     H, W = x.shape[-2:]
     PH, PW = pairs(padding)
     found = {}
-    for counts, place, rows, columns in windows(x, kernel_size, stride, padding, 1, 0, ceil_mode):
+    where = windows(x, kernel_size, stride, padding, 1, ceil_mode)
+    for place, (rows, columns) in where.items():
         values = x[..., inside(rows, H)[:, None], inside(columns, W)]
         number = values.shape[-1] * values.shape[-2]
         if count_include_pad:
             number = (rows < H + PH).sum() * (columns < W + PW).sum()
         found[place] = values.sum((-1, -2)) / (divisor_override or number)
-    return gathered(found, counts)
+    return gathered(found)
 
 
-def gathered(found, counts):
-    stacked = np.stack([found[place] for place in np.ndindex(*counts)], axis=-1)
-    return stacked.reshape(*stacked.shape[:-1], *counts)
+def gathered(found):
+    """An array with the value of each place along two last axes."""
+    stacked = np.stack(list(found.values()), axis=-1)
+    *_, (i, j) = found
+    return stacked.reshape(*stacked.shape[:-1], i + 1, j + 1)
 
 
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
@@ -330,7 +337,7 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
     columns_of = [
         padded[:, :, (rows + PH)[:, None], columns + PW].reshape(N, C * KH * KW)
-        for _, _, rows, columns in windows(x, kernel_size, stride, padding, dilation, 0)
+        for rows, columns in windows(x, kernel_size, stride, padding, dilation).values()
     ]
     return np.stack(columns_of, axis=-1)
 
@@ -342,9 +349,8 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     C = x.shape[1] // (KH * KW)
     padded = np.zeros((x.shape[0], C, H + 2 * PH, W + 2 * PW))
     like = np.zeros((1, 1, H, W))
-    for column, (_, _, rows, columns) in enumerate(
-        windows(like, kernel_size, stride, padding, dilation, 0)
-    ):
+    where = windows(like, kernel_size, stride, padding, dilation)
+    for column, (rows, columns) in enumerate(where.values()):
         patch = x[:, :, column].reshape(-1, C, KH, KW)
         padded[:, :, (rows + PH)[:, None], columns + PW] += patch
     return padded[:, :, PH : PH + H, PW : PW + W]

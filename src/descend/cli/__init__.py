@@ -15,6 +15,8 @@ NEEDED = ("typer", "rich", "matplotlib", "safetensors", "PIL")
 
 def main() -> None:
     """Run the command that the process was started with; exit with its code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore  a pipe's reader waits, too
     sys.exit(run(sys.argv[1:]))
 
 
@@ -36,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("aborted", 130)
     except FloatingPointError as error:
         return _fail(str(error).replace("a smaller lr", "a smaller --lr"), 1)
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError) as error:
         return _fail(str(error) or type(error).__name__, 2)
 
 

@@ -47,8 +47,9 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="digits|fashion-mnist|PATH.npz",
-            help="What to learn; a .npz file holds x_train, t_train, x_test, t_test, or x and t.",
+            metavar="NAME",
+            help="What to learn: digits, fashion-mnist, or a .npz file with x_train, t_train, "
+            "x_test, t_test (or x and t: a fifth is held out).",
             show_default=DEFAULT.data,
         ),
     ] = None,
@@ -128,8 +129,8 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="digits|fashion-mnist|PATH.npz",
-            help="What to test on.",
+            metavar="NAME",
+            help="What to test on: digits, fashion-mnist, or a .npz file.",
             show_default="what it was trained on",
         ),
     ] = None,

@@ -35,9 +35,8 @@ def start_run(given: dict[str, Any], out: Path | None) -> int:
     trainer, loader = build_trainer(config, train)
     run = Run.create(config, out)
     _save_example(run.folder / EXAMPLE, test)
-    print(
-        f"{config.model} on {config.data}: {len(train):,} samples to train, {len(test):,} to test"
-    )
+    sizes = f"{len(train):,} samples to train, {len(test):,} to test"
+    print(f"{config.model} on {config.data}: {sizes}")
     return _train(run, trainer, loader, test)
 
 
@@ -80,9 +79,8 @@ def _train(run: Run, trainer: Trainer, loader: DataLoader, test: Dataset) -> int
     if trainer.history:
         draw_curve(run.folder / CURVE, trainer.history, f"{run.config.model}, {_data(run)}")
     if trainer.epoch < epochs:
-        print(
-            f"stopped in epoch {trainer.epoch + 1} of {epochs}, after step {trainer.step:,}: saved"
-        )
+        place = f"epoch {trainer.epoch + 1} of {epochs}, after step {trainer.step:,}"
+        print(f"stopped in {place}, and saved in {run.folder}")
         print(f"to go on: {_command('train', '--resume', run.folder)}")
         return 128 + (interrupt.signal or 0)
     row = trainer.history[-1]

@@ -17,12 +17,13 @@ Array = Any
 
 CONTRACT = tuple(
     """
-    abs add all any arange argmax argmin argsort astype broadcast_to bool clip concatenate conj copy
-    cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32 float64 full full_like
-    greater greater_equal int64 isfinite isinf isnan less less_equal log log1p logical_and logical_not
-    logical_or matmul max maximum mean min minimum moveaxis multiply negative not_equal ones ones_like
-    pad power prod reciprocal reshape round sign sin sinh sort split sqrt square squeeze stack subtract
-    sum swapaxes take take_along_axis tan tanh transpose where zeros zeros_like
+    abs add all any arange argmax argmin argsort astype broadcast_to bool clip concatenate
+    conj copy cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32
+    float64 full full_like greater greater_equal int64 isfinite isinf isnan less less_equal
+    log log1p logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis
+    multiply negative not_equal ones ones_like pad power prod reciprocal reshape round sign
+    sin sinh sort split sqrt square squeeze stack subtract sum swapaxes take take_along_axis
+    tan tanh transpose where zeros zeros_like
     """.split()
 )
 """The names that an operation may use of an array module, whichever module it is."""
@@ -38,7 +39,7 @@ class Modules(dict[type, ModuleType]):
 
 
 MODULES = Modules({np.ndarray: np})
-ARRAY_TYPES: tuple[type, ...] = (np.ndarray,)
+ARRAY_TYPES: list[type] = [np.ndarray]
 
 
 def register(kind: type, module: ModuleType, *, holds_arrays: bool = False) -> None:
@@ -46,12 +47,11 @@ def register(kind: type, module: ModuleType, *, holds_arrays: bool = False) -> N
 
     ``holds_arrays`` is for Variable alone: a kind that wraps arrays and is not one itself.
     """
-    global ARRAY_TYPES
     for derived in [known for known in MODULES if issubclass(known, kind)]:
         del MODULES[derived]  # they had asked their bases before this kind was known
     MODULES[kind] = module
     if not holds_arrays and kind not in ARRAY_TYPES:
-        ARRAY_TYPES += (kind,)
+        ARRAY_TYPES.append(kind)
 
 
 def get_array_module(x: Any, *others: Any) -> Any:
@@ -72,7 +72,7 @@ def get_array_module(x: Any, *others: Any) -> Any:
 
 def is_array(x: object) -> bool:
     """Whether ``x`` is an array of a registered kind; CuPy registers itself when first met."""
-    if isinstance(x, ARRAY_TYPES):
+    if isinstance(x, np.ndarray) or isinstance(x, tuple(ARRAY_TYPES)):
         return True
     if type(x).__module__.partition(".")[0] == "cupy" and type(x).__name__ == "ndarray":
         import cupy  # pyright: ignore[reportMissingImports]
@@ -100,6 +100,8 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     """
     if x.shape == shape:
         return x
+    if x.dtype == np.float16 and is_array(x):  # as everywhere, float16 is summed in float32
+        return sum_to(x.astype(np.float32), shape).astype(np.float16)
     lead = x.ndim - len(shape)
     repeated = [lead + i for i, size in enumerate(shape) if size == 1 and x.shape[lead + i] != 1]
     xp = get_array_module(x)
@@ -110,7 +112,7 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
 def special_module(xp: Any) -> Any:
     """The functions that NumPy lacks (erf, gammaln, ...): SciPy's, or CuPy's copy of them."""
     if xp is np:
-        import scipy.special
+        import scipy.special  # pyright: ignore[reportMissingTypeStubs]
 
         return scipy.special
     import cupyx.scipy.special  # pyright: ignore[reportMissingImports]

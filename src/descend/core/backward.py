@@ -1,5 +1,9 @@
 """The walk from the newest generation to the oldest that computes gradients."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 import itertools
@@ -144,6 +148,9 @@ def propagate(
         if debug:
             debugging.check_unchanged(function)
         wanted = function.edges if edges is None else edges[function]
+        arrived: list[tuple[Any, int, Any]] = []
+        if not wanted:
+            continue
         if plain:
             gxs = function.backward(*gys, **function.kept)
         else:
@@ -154,7 +161,6 @@ def propagate(
             raise wrong_count(function, len(gxs), len(wanted))
         if debug:
             debugging.check_gradients(function, gys, gxs)
-        arrived = []
         for edge, gx in zip(wanted, gxs):  # noqa: B905  hot; they are as many
             if edge is None or gx is None:
                 continue
@@ -209,7 +215,9 @@ def edges_between(
             edge if edge and (edge[:2] in targets or edge[0] in between) else None
             for edge in function.edges
         ]
-        if function in produces or any(wanted):
+        if not any(wanted):
+            wanted: list[Edge | None] = []  # its gradient is looked for, and nothing behind it
+        if wanted or function in produces:
             # where every input is wanted the very list tells `gradients` that nothing is left out
             between[function] = function.edges if wanted == function.edges else wanted
     return between
@@ -313,7 +321,7 @@ def has_own_memory(x: Any) -> bool:
     if not isinstance(x, np.ndarray) or not x.flags.writeable:
         return False
     base = x.base
-    return base is None or (isinstance(base, np.ndarray) and sys.getrefcount(base) <= 3)
+    return base is None or sys.getrefcount(base) <= 3
 
 
 def place_of(x: Variable) -> Place:
@@ -325,7 +333,7 @@ def _as_list(given: Any, role: str) -> list[Any]:
     """One Variable or a sequence of them, as a list."""
     xs = [given] if isinstance(given, Variable) else list(given)
     for i, x in enumerate(xs):
-        if not isinstance(x, Variable):
+        if not isinstance(x, Variable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"gradients: {role} {i} is {kind_of(x)}, a Variable is needed")
     return xs
 

@@ -21,11 +21,11 @@ class Config:
 
 
 SETTINGS = tuple(field.name for field in fields(Config))
-_current = ContextVar("descend.config", default=Config())
+_current = ContextVar("descend.config", default=Config())  # noqa: B039  it is frozen
 config = _current.get
 
 
-class using_config(ContextDecorator):  # noqa: N801  the notebook's name; used like a function
+class using_config(ContextDecorator):
     """Set one setting for a block: ``with using_config("enable_backprop", False): ...``.
 
     The settings are those of `Config`. A new thread starts from the defaults, whatever the thread

@@ -1,5 +1,9 @@
 """What `debug()` checks: values and gradients are finite, kept arrays are unchanged."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 import sys

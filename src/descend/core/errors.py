@@ -14,7 +14,7 @@ def kind_of(x: Any) -> str:
     if x is None:
         return "None"
     name = type(x).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeiouAEIOU' or name == 'ndarray' else 'a'} {name}"
 
 
 def shape_of(x: Any) -> str:

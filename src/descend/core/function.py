@@ -1,6 +1,8 @@
 """One call of an operation, remembered so that its derivative can be taken."""
 
-# pyright: reportPrivateUsage=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
 # The slot behind Variable.data is read directly here: a property costs a call in the hottest place.
 
 from __future__ import annotations
@@ -136,6 +138,10 @@ class Function:
             y = self.forward(*arrays)
         except (ValueError, TypeError, IndexError) as error:
             raise self._refusal(error, arrays) from error
+        except AttributeError:
+            if any(isinstance(x, Variable) and x._data is None for x in xs):
+                raise TypeError(f"{self.name}: Variable(None) came, it holds no array yet") from None
+            raise
 
         settings = config()
         if settings.debug:
@@ -206,7 +212,7 @@ class Function:
         return tuple([edge is not None for edge in self.edges])
 
     def gradients(self, gys: list[Any], edges: list[Edge | None], create_graph: bool) -> Any:
-        """What the rule answers, on Variables with ``create_graph``, for the inputs with an edge."""
+        """What the rule answers for the inputs with an edge; on Variables with ``create_graph``."""
         kept = self._kept_as_variables() if create_graph else self.kept
         rule = self
         if edges is not self.edges:  # fewer are wanted; a copy, as another thread may walk here too
@@ -282,11 +288,13 @@ class FreedVariable:
 class Alias(Function):
     """The input itself."""
 
-    def forward(self, x: Array) -> Array:
-        return x
+    def forward(self, *xs: Array) -> Array:
+        """The input."""
+        return xs[0]
 
-    def backward(self, gy: Any) -> Any:
-        return gy
+    def backward(self, *gys: Any) -> Any:
+        """The gradient."""
+        return gys[0]
 
 
 def _notebook_rule(rule: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,10 @@
 Written once, for every kind of array that has no such operators of its own.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 from typing import Any
@@ -75,7 +79,7 @@ class Operators:
         return MODULES[type(self)].reshape(self, shape)
 
     def transpose(self, *axes: Any) -> Any:
-        """The axes reversed, or in the order given: ``transpose(1, 0)`` or ``transpose((1, 0))``."""
+        """The axes reversed, or in the order given: ``transpose(1, 0)``, ``transpose((1, 0))``."""
         order: Any = axes or None
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
             order = axes[0]

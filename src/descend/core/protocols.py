@@ -25,7 +25,7 @@ def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
 
 def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """``np.sin(v)``, ``array * v``, ``scipy.special.erf(v)``."""
-    name = UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+    name = UFUNC_NAMES.get(ufunc.__name__) or str(ufunc.__name__)
     if method != "__call__":
         raise TypeError(f"numpy.{name}.{method}: no such function for a Variable; use v.data")
     given = [key for key, value in options.items() if value is not None]

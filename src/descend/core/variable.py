@@ -1,6 +1,8 @@
 """A value that remembers the Function that made it."""
 
-# pyright: reportPrivateUsage=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any
 
+from descend.core.errors import kind_of
 from descend.formats.safetensors import load_safetensors, save_safetensors
 
 PLACE = "array"
@@ -54,9 +55,7 @@ def _take_arrays(node: Any, path: str, arrays: dict[str, Any]) -> Any:
         return [_take_arrays(value, _join(path, i), arrays) for i, value in enumerate(node)]
     if node is None or isinstance(node, str | int | float):
         return node
-    raise TypeError(
-        f"save_tree: {path} is a {type(node).__name__}, an array, a number or a text needed"
-    )
+    raise TypeError(f"save_tree: {path} is {kind_of(node)}, an array, a number or a text is needed")
 
 
 def _put_arrays(node: Any, arrays: dict[str, Any]) -> Any:

@@ -54,6 +54,8 @@ from descend.functions.comparison import not_equal as not_equal
 from descend.functions.comparison import ones_like as ones_like
 from descend.functions.comparison import stop_gradient as stop_gradient
 from descend.functions.comparison import zeros_like as zeros_like
+from descend.functions.convolution import conv2d as conv2d
+from descend.functions.convolution import conv_transpose2d as conv_transpose2d
 from descend.functions.elementwise import cos as cos
 from descend.functions.elementwise import cosh as cosh
 from descend.functions.elementwise import exp as exp
@@ -83,6 +85,8 @@ from descend.functions.loss import mse_loss as mse_loss
 from descend.functions.loss import nll_loss as nll_loss
 from descend.functions.normalization import batch_norm as batch_norm
 from descend.functions.normalization import layer_norm as layer_norm
+from descend.functions.pooling import avg_pool2d as avg_pool2d
+from descend.functions.pooling import max_pool2d as max_pool2d
 from descend.functions.random import dropout as dropout
 from descend.functions.reduction import cumsum as cumsum
 from descend.functions.reduction import logsumexp as logsumexp
@@ -109,5 +113,7 @@ from descend.functions.shape import sum_to as sum_to
 from descend.functions.shape import swapaxes as swapaxes
 from descend.functions.shape import transpose as transpose
 from descend.functions.special import erf as erf
+from descend.functions.windows import fold as fold
+from descend.functions.windows import unfold as unfold
 
 register(Variable, sys.modules[__name__], holds_arrays=True)

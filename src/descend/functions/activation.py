@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import inf, pi, sqrt
+
+import numpy as np
 
 from descend import functions as F
 from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
+from descend.core.variable import array_of
 from descend.functions.arithmetic import UNARY
 from descend.functions.registry import Sample, composition, primitive
 
@@ -100,7 +103,11 @@ def log_softmax(x, axis=-1):
     largest = F.stop_gradient(F.max(x, axis=axis, keepdims=True))
     shifted = x - F.where(F.isfinite(largest), largest, 0)
     total = F.logsumexp(shifted, axis=axis, keepdims=True)
-    return shifted - F.where(F.isfinite(total), total, 0)
+    y = shifted - F.where(F.isfinite(total), total, 0)
+    masked = array_of(largest) == -inf
+    if isinstance(masked, np.ndarray) and not masked.any():
+        return y
+    return F.where(masked, -inf, y)
 
 
 @composition(Sample((3, 4)), Sample((3, 4), axis=0), Sample((3,), low=-400, high=400))

@@ -285,7 +285,10 @@ minimum = primitive(Minimum)
 
 
 @composition(
-    Sample((3, 4), -1.0, 1.0), Sample((3,), None, 0.5), Sample((3,), -0.5), Sample((2, 3), (3,), 1.0)
+    Sample((3, 4), -1.0, 1.0),
+    Sample((3,), None, 0.5),
+    Sample((3,), -0.5),
+    Sample((2, 3), (3,), 1.0),
 )
 def clip(x, min=None, max=None):
     """x held between ``min`` and ``max``; None leaves that side open.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from descend import functions as F
 from descend.core.arrays import Array, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.core.variable import Variable, array_of
+from descend.functions.axis import axis_of
 from descend.functions.registry import Sample, composition, primitive
 
 ROWS = np.array([[0, 2, 0], [1, 1, 1]])
@@ -70,9 +70,10 @@ class ScatterTo(Function):
         self.shape = tuple(shape)
 
     def forward(self, x):
-        y = get_array_module(x).zeros(self.shape, x.dtype)
+        half = x.dtype == np.float16  # summed in float32
+        y = get_array_module(x).zeros(self.shape, np.float32 if half else x.dtype)
         _add_at(y, self.index, x)
-        return y
+        return y.astype(np.float16) if half else y
 
     def backward(self, gy):
         return F.getitem(gy, self.index)
@@ -118,14 +119,17 @@ where = primitive(Where)
 
 
 @composition(
-    Sample((3, 4), ROWS, axis=0), Sample((3, 4), [0, -1], axis=1), Sample((2, 3), ROWS), Sample((3,), 1)
+    Sample((3, 4), ROWS, axis=0),
+    Sample((3, 4), [0, -1], axis=1),
+    Sample((2, 3), ROWS),
+    Sample((3,), 1),
 )
 def take(x, indices, axis=None):
     """The elements of x at ``indices`` along ``axis``, of the flattened x if None."""
     x = as_operand(x)
     if axis is None:
         x, axis = F.flatten(x), 0
-    axis = normalize_axis_index(axis, x.ndim)
+    axis = axis_of("take", axis, x.ndim)
     return getitem(x, (*(slice(None),) * axis, np.asarray(array_of(indices))))
 
 
@@ -133,7 +137,7 @@ def take(x, indices, axis=None):
 def take_along_axis(x, indices, axis=-1):
     """For each line of x along ``axis``, its elements at that line's ``indices``.
 
-    ``indices`` has x's shape but for the length of ``axis``.
+    ``indices`` has x's shape but for the length of ``axis``; its other lengths may be 1.
     """
     x = as_operand(x)
     return getitem(x, _along_axis("take_along_axis", array_of(indices), x.shape, axis))
@@ -148,14 +152,18 @@ def scatter_add(x, axis, index, src):
     x, src, index = as_operand(x), as_operand(src), array_of(index)
     if np.shape(index) != src.shape:
         raise ValueError(f"scatter_add: index {np.shape(index)} and src {src.shape} must be equal")
-    return x + scatter_to(src, _along_axis("scatter_add", index, x.shape, axis), x.shape)
+    places = _along_axis("scatter_add", index, x.shape, axis)
+    wanted = np.broadcast_shapes(*(np.shape(place) for place in places))
+    if wanted != src.shape:  # src would be added several times
+        raise ValueError(f"scatter_add: index and src are {src.shape}, {wanted} is needed")
+    return x + scatter_to(src, places, x.shape)
 
 
 @composition(Sample((3, 4), 0, [2, 2], (2, 4)), Sample((3, 4), -1, [0, 1, 0], (3, 3)))
 def index_add(x, axis, index, source):
     """x with the slices of ``source`` along ``axis`` added at the places ``index``."""
     x = as_operand(x)
-    axis = normalize_axis_index(axis, x.ndim)
+    axis = axis_of("index_add", axis, x.ndim)
     index = np.asarray(array_of(index))
     return x + scatter_to(source, (*(slice(None),) * axis, index), x.shape)
 
@@ -170,9 +178,9 @@ def embedding(indices, weight):
 
 
 def _without_variables(index: Any) -> Any:
-    """The index with arrays in the place of Variables and lists."""
-    if isinstance(index, tuple):
-        return tuple(_without_variables(part) for part in index)
+    """The index with arrays in the place of Variables and sequences."""
+    if isinstance(index, tuple):  # only the outermost tuple means one index for each axis
+        return tuple(_without_variables([*p] if isinstance(p, tuple) else p) for p in index)
     if isinstance(index, list):
         return np.asarray([array_of(part) for part in index], dtype=None if index else np.intp)
     return array_of(index) if isinstance(index, Variable) else index
@@ -182,8 +190,8 @@ def _along_axis(name: str, indices: Any, shape: tuple[int, ...], axis: int) -> t
     """The index that picks ``indices`` along one axis, each line for itself."""
     if np.ndim(indices) != len(shape):
         raise ValueError(f"{name}: indices {np.shape(indices)} need as many axes as x {shape}")
-    axis = normalize_axis_index(axis, len(shape))
-    grid = np.ogrid[tuple(slice(size) for size in np.shape(indices))]
+    axis = axis_of(name, axis, len(shape))
+    grid = np.ogrid[tuple(slice(size) for size in shape)]
     return tuple(indices if i == axis else lines for i, lines in enumerate(grid))
 
 
@@ -201,10 +209,12 @@ def _add_at(y: Array, index: Any, x: Array) -> None:
 
 def _add_rows(y: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
     """Add rows of x to rows of y: sorted and summed in runs, many times faster than add.at."""
-    rows = rows.ravel() % len(y) if rows.size else rows.ravel()
-    x = x.reshape(rows.size, *y.shape[1:])
     if rows.size == 0:
         return
+    if rows.min() < -len(y) or rows.max() >= len(y):
+        raise IndexError(f"an index is out of bounds for axis 0 with size {len(y)}")
+    rows = rows.ravel().astype(np.intp) % len(y)  # a small type may not hold len(y)
+    x = x.reshape(rows.size, *y.shape[1:])
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])

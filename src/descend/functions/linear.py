@@ -84,6 +84,8 @@ class Linear(Function):
     kept_for = {"x": 1, "weight": 0}
 
     def forward(self, x, weight, bias=None):
+        if weight.ndim != 2:
+            raise ValueError("weight is no matrix")
         y = get_array_module(x, weight).matmul(x, weight.T)
         return y if bias is None else y + bias
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from descend.core.config import config
 from descend.core.arrays import Array, get_array_module, is_inexact
+from descend.core.config import config
 from descend.core.errors import kind_of
 from descend.core.function import as_operand
 from descend.core.variable import Variable

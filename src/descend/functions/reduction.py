@@ -6,12 +6,12 @@ from math import prod as product
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from descend import functions as F
 from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
 from descend.core.variable import array_of
+from descend.functions.axis import axes_of
 from descend.functions.registry import Sample, composition, primitive
 
 REDUCTIONS = (
@@ -99,9 +99,11 @@ class LogSumExp(Reduction):
         xp = get_array_module(x)
         largest = xp.max(x, axis=self.axis, keepdims=True)
         largest = xp.where(xp.isfinite(largest), largest, 0)
-        total = xp.sum(xp.exp(x - largest), axis=self.axis, keepdims=True)
+        wide = np.float32 if x.dtype == np.float16 else None
+        total = xp.sum(xp.exp(x - largest), axis=self.axis, keepdims=True, dtype=wide)
         with np.errstate(divide="ignore"):
             y = xp.log(total) + largest
+        y = y if wide is None else y.astype(x.dtype)
         return y if self.keepdims else xp.squeeze(y, axis=self._axes(x.ndim))
 
     def _axes(self, ndim: int) -> Any:
@@ -121,7 +123,10 @@ class CumSum(Function):
         self.axis = axis
 
     def forward(self, x):
-        return get_array_module(x).cumsum(x, axis=self.axis)
+        xp = get_array_module(x)
+        if x.dtype == np.float16:
+            return xp.cumsum(x, axis=self.axis, dtype=np.float32).astype(np.float16)
+        return xp.cumsum(x, axis=self.axis)
 
     def backward(self, gy):
         axis = self.axis % gy.ndim
@@ -135,7 +140,9 @@ min = primitive(Min)
 logsumexp = primitive(LogSumExp)
 
 
-@composition(Sample((3, 4)), Sample((3, 4), axis=-1), Sample((2, 3, 2), axis=1), Sample((0,), axis=0))
+@composition(
+    Sample((3, 4)), Sample((3, 4), axis=-1), Sample((2, 3, 2), axis=1), Sample((0,), axis=0)
+)
 def cumsum(x, axis=None):
     """The running sum along ``axis``, along the flattened x if None."""
     return CumSum(0)(F.flatten(x)) if axis is None else CumSum(axis)(x)
@@ -147,8 +154,8 @@ def mean(x, axis=None, keepdims=False):
     x = as_operand(x)
     if x.dtype == np.float16:
         return F.astype(mean(F.astype(x, np.float32), axis, keepdims), np.float16)
-    y = sum(x, axis, keepdims)
-    return y / _count(x.shape, axis)
+    count = _count(x.shape, axes_of("mean", axis, x.ndim))
+    return sum(x, axis, keepdims) / count
 
 
 @composition(*REDUCTIONS, Sample((3, 4), axis=1, ddof=1))
@@ -157,12 +164,12 @@ def var(x, axis=None, ddof=0, keepdims=False):
     x = as_operand(x)
     if x.dtype == np.float16:
         return F.astype(var(F.astype(x, np.float32), axis, ddof, keepdims), np.float16)
+    count = _count(x.shape, axes_of("var", axis, x.ndim)) - ddof
     distance = x - mean(x, axis, keepdims=True)
-    count = _count(x.shape, axis) - ddof
     return sum(F.square(distance), axis, keepdims) / (count if count > 0 else 0)
 
 
-@composition(*[s for s in REDUCTIONS[:3]], Sample((3, 4), axis=1, ddof=1))
+@composition(*REDUCTIONS[:3], Sample((3, 4), axis=1, ddof=1))
 def std(x, axis=None, ddof=0, keepdims=False):
     """The standard deviation over ``axis``; where all elements are equal its gradient is 0."""
     square = var(x, axis, ddof, keepdims)
@@ -178,7 +185,7 @@ def prod(x, axis=None, keepdims=False):
     where some elements are 0.
     """
     x = as_operand(x)
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    axes = axes_of("prod", axis, x.ndim)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     shape = tuple(x.shape[i] for i in kept)
     if x.dtype.kind in "bui":  # as NumPy: small integers would overflow
@@ -196,7 +203,6 @@ def prod(x, axis=None, keepdims=False):
     return F.reshape(y, full if keepdims else shape)
 
 
-def _count(shape: tuple[int, ...], axis: Any) -> int:
+def _count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     """How many elements are reduced to one."""
-    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
     return product(shape[i] for i in axes)

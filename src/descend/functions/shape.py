@@ -7,13 +7,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from descend import functions as F
 from descend.core.arrays import get_array_module
 from descend.core.arrays import sum_to as _sum_to
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
+from descend.functions.axis import axes_of, axis_of
 from descend.functions.registry import Sample, composition, primitive
 
 
@@ -25,7 +25,11 @@ class Reshape(Function):
               [3. 4. 5.]])
     """
 
-    samples = (Sample((2, 6), shape=(3, -1)), Sample((), shape=(1, 1)), Sample((0, 3), shape=(3, 0)))
+    samples = (
+        Sample((2, 6), shape=(3, -1)),
+        Sample((), shape=(1, 1)),
+        Sample((0, 3), shape=(3, 0)),
+    )
 
     def __init__(self, shape: Any) -> None:
         self.shape = shape
@@ -55,7 +59,7 @@ class Transpose(Function):
     def backward(self, gy):
         if self.axes is None:
             return F.transpose(gy)
-        order = normalize_axis_tuple(self.axes, gy.ndim)
+        order = axes_of(self.name, self.axes, gy.ndim)
         return F.transpose(gy, tuple(order.index(i) for i in range(gy.ndim)))
 
 
@@ -214,7 +218,11 @@ def stack(xs, axis=0):
 @composition(Sample((3, 2, 4), shape=(2, 1)), Sample((2, 3), shape=(2, 3)), Sample((4,), shape=()))
 def sum_to(x, shape):
     """x summed over the axes that broadcasting ``shape`` to x's would repeat."""
-    return _sum_to(as_operand(x), tuple(shape))
+    x, shape = as_operand(x), tuple(shape)
+    lead = x.ndim - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:], strict=True)):
+        raise ValueError(f"sum_to: {shape} does not broadcast to x's shape {x.shape}")
+    return _sum_to(x, shape)
 
 
 @composition(Sample((3, 4), axis=1), Sample((3,), axis=(0, -1)), Sample((), axis=0))
@@ -222,7 +230,7 @@ def expand_dims(x, axis):
     """x with a new axis of length 1 at each place named by ``axis``."""
     x = as_operand(x)
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    axes = normalize_axis_tuple(axes, x.ndim + len(axes))
+    axes = axes_of("expand_dims", axes, x.ndim + len(axes))
     lengths = iter(x.shape)
     return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(x.ndim + len(axes))))
 
@@ -233,7 +241,7 @@ def squeeze(x, axis=None):
     x = as_operand(x)
     if axis is None:
         return reshape(x, tuple(size for size in x.shape if size != 1))
-    axes = normalize_axis_tuple(axis, x.ndim)
+    axes = axes_of("squeeze", axis, x.ndim)
     for i in axes:
         if x.shape[i] != 1:
             raise ValueError(f"squeeze: axis {i} of x {x.shape} has length {x.shape[i]}, not 1")
@@ -245,7 +253,7 @@ def swapaxes(x, axis1, axis2):
     """x with two axes exchanged."""
     x = as_operand(x)
     order = list(range(x.ndim))
-    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    i, j = axis_of("swapaxes", axis1, x.ndim), axis_of("swapaxes", axis2, x.ndim)
     order[i], order[j] = j, i
     return transpose(x, tuple(order))
 
@@ -254,8 +262,8 @@ def swapaxes(x, axis1, axis2):
 def moveaxis(x, source, destination):
     """x with some axes moved to other places, the rest in their order."""
     x = as_operand(x)
-    sources = normalize_axis_tuple(source, x.ndim, "source")
-    places = normalize_axis_tuple(destination, x.ndim, "destination")
+    sources = axes_of("moveaxis", source, x.ndim)
+    places = axes_of("moveaxis", destination, x.ndim)
     if len(sources) != len(places):
         raise ValueError(f"moveaxis: {len(sources)} sources for {len(places)} destinations")
     order = [i for i in range(x.ndim) if i not in sources]
@@ -270,6 +278,6 @@ def flatten(x, start_axis=0, end_axis=-1):
     x = as_operand(x)
     if x.ndim == 0:
         return reshape(x, (1,))
-    start = normalize_axis_index(start_axis, x.ndim)
-    end = normalize_axis_index(end_axis, x.ndim) + 1
+    start = axis_of("flatten", start_axis, x.ndim)
+    end = axis_of("flatten", end_axis, x.ndim) + 1
     return reshape(x, (*x.shape[:start], prod(x.shape[start:end]), *x.shape[end:]))

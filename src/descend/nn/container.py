@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from descend import functions as F
 from descend.core.errors import kind_of
-from descend.core.function import as_operand
 from descend.nn.module import Module
 
 
@@ -107,16 +106,7 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Any:
         """x with these axes made one."""
-        x = as_operand(x)
-        start, end = self.start_axis % max(x.ndim, 1), self.end_axis % max(x.ndim, 1)
-        if not start <= end < x.ndim:
-            raise ValueError(
-                f"Flatten: x {x.shape} has no axes {self.start_axis} to {self.end_axis}"
-            )
-        size = 1
-        for length in x.shape[start : end + 1]:
-            size *= length
-        return F.reshape(x, (*x.shape[:start], size, *x.shape[end + 1 :]))
+        return F.flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
         """The axes."""

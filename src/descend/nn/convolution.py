@@ -9,6 +9,7 @@ import numpy as np
 from descend import functions as F
 from descend.core.variable import Parameter
 from descend.functions.random import Generator
+from descend.functions.windows import per_axis
 from descend.nn.linear import fill_uniform
 from descend.nn.module import Module
 
@@ -26,23 +27,26 @@ class Convolution(Module):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair,
-        padding: Pair,
+        padding: Pair | str,
         dilation: Pair,
         groups: int,
     ) -> None:
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if groups < 1 or channels % groups:
                 raise ValueError(
-                    f"{type(self).__name__}: {name}={channels} does not divide into "
-                    f"groups={groups}"
+                    f"{type(self).__name__}: {name}={channels} does not divide into groups={groups}"
                 )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = pair(kernel_size)
-        self.stride = pair(stride)
-        self.padding = pair(padding)
-        self.dilation = pair(dilation)
+        self.kernel_size = self._pair("kernel_size", kernel_size, 1)
+        self.stride = self._pair("stride", stride, 1)
+        self.padding = padding if padding in ("same", "valid") else self._pair("padding", padding)
+        self.dilation = self._pair("dilation", dilation, 1)
         self.groups = groups
+
+    def _pair(self, name: str, value: Pair, least: int = 0) -> tuple[int, ...]:
+        """A size given once for both axes, or twice."""
+        return per_axis(type(self).__name__, name, value, 2, least)
 
     def _make(self, shape: tuple[int, ...], bias: bool, dtype: Any, rng: Any) -> None:
         """Weight and bias with their first values."""
@@ -79,7 +83,7 @@ class Conv2d(Convolution):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Pair | str = 0,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
@@ -119,7 +123,7 @@ class ConvTranspose2d(Convolution):
         rng: Generator | int | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        self.output_padding = pair(output_padding)
+        self.output_padding = self._pair("output_padding", output_padding)
         self._make((in_channels, out_channels // groups, *self.kernel_size), bias, dtype, rng)
 
     def forward(self, x: Any) -> Any:
@@ -134,8 +138,3 @@ class ConvTranspose2d(Convolution):
             self.groups,
             self.dilation,
         )
-
-
-def pair(x: Pair) -> tuple[int, int]:
-    """A size given once for both axes, or twice."""
-    return (x, x) if isinstance(x, int) else (int(x[0]), int(x[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend import functions as F
-from descend.core import config
+from descend.core.config import config
 from descend.functions.random import Generator, default_rng
 from descend.nn.module import Module
 
@@ -25,7 +25,7 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Any:
         """x with elements dropped in training, x itself elsewhere."""
-        return F.dropout(x, self.p, self.training and config.train.get(), self.rng)
+        return F.dropout(x, self.p, self.training and config().train, self.rng)
 
     def extra_repr(self) -> str:
         """The probability."""

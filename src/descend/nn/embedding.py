@@ -30,9 +30,7 @@ class Embedding(Module):
         rng: Generator | int | None = None,
     ) -> None:
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(
-                f"Embedding: padding_idx={padding_idx} is no row of {num_embeddings}"
-            )
+            raise ValueError(f"Embedding: padding_idx={padding_idx} is no row of {num_embeddings}")
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings

@@ -7,7 +7,7 @@ Each function rebinds ``x.data``, keeps its shape and dtype, and answers x. ``rn
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend import functions as F
+from descend.core.variable import Variable
 from descend.nn.module import Module
 
 
@@ -21,6 +22,8 @@ class MSELoss(Module):
 
 class CrossEntropyLoss(Module):
     """The negative logarithm of the probability of the target; `functions.cross_entropy`."""
+
+    weight: Variable | None
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Module:
     training: bool = True
     """Does it behave as in training? Set by `train` and `eval`."""
 
-    _buffers: ClassVar[dict[str, bool]] = {}
+    _buffers: dict[str, bool] = {}  # noqa: RUF012  never written, only replaced
     """The names of the buffers, and whether they are stored."""
 
     def forward(self, *xs: Any, **params: Any) -> Any:
@@ -54,6 +54,17 @@ class Module:
             told(self, y)
         return y
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A parameter replaced by an array would go on to compute, and no longer be trained.
+        old = vars(self).get(name)
+        kind = next((k for k in (Parameter, Module, Variable) if isinstance(old, k)), object)
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a {kind.__name__}, {kind_of(value)} cannot "
+                f"replace it: assign to {name}.data, or del {name} first"
+            )
+        super().__setattr__(name, value)
+
     # ---- what it is made of -----------------------------------------------------------------
 
     def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
@@ -62,6 +73,11 @@ class Module:
         ``value`` is an array, a Variable, or None for no buffer of that name. Where it is not
         ``persistent`` it moves with the module and is not stored.
         """
+        if not name.isidentifier() or (hasattr(self, name) and name not in self._buffers):
+            raise ValueError(
+                f"{type(self).__name__}: {name!r} cannot be the name of a buffer: it is no "
+                f"identifier, or something else has it"
+            )
         if value is not None and not isinstance(value, Variable):
             value = Variable(value if is_array(value) else np.asarray(value), name)
         if value is not None:
@@ -79,14 +95,8 @@ class Module:
         """The names and buffers of this module without those below it; only ``stored`` ones."""
         for name, persistent in self._buffers.items():
             value = vars(self).get(name)
-            if value is None or (stored and not persistent):
-                continue
-            if not isinstance(value, Variable):
-                raise TypeError(
-                    f"{type(self).__name__}: the buffer {name!r} was replaced by "
-                    f"{kind_of(value)}; assign to {name}.data instead"
-                )
-            yield name, value
+            if value is not None and (persistent or not stored):
+                yield name, value
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The names and modules that are attributes of this one."""
@@ -236,14 +246,14 @@ class Module:
             return f"{type(self).__name__}({''.join(lines)})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines + children) + "\n)"
 
-    def summary(self, x: Any) -> str:
+    def summary(self, *xs: Any) -> str:
         """A table of the layers: what each answers, and how many parameters it has.
 
-        ``x`` is an input, or the shape of one (which is filled with zeros of float32).
+        Each of ``xs`` is an input, or the shape of one, which is filled with zeros.
         """
         from descend.nn.summary import summary  # it stands above this file
 
-        return summary(self, x)
+        return summary(self, *xs)
 
 
 def _each_once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

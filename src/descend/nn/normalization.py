@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from descend import functions as F
-from descend.core import config
 from descend.core.arrays import as_array
+from descend.core.config import config
 from descend.core.errors import shape_of
 from descend.core.function import as_operand
 from descend.core.variable import Parameter, Variable
@@ -64,7 +64,7 @@ class BatchNorm(Module):
                 f"{' or '.join(self.dimensions.values())} with C={self.num_features} is needed"
             )
         tracked = self.num_batches_tracked
-        training = self.training and config.train.get()
+        training = self.training and config().train
         if not training or tracked is None:
             return self._normalized(x, training or tracked is None, 0.0)
         count = as_array(tracked.data + 1)

@@ -55,9 +55,7 @@ def state_dict(module: Module) -> dict[str, np.ndarray]:
 def load_state_dict(module: Module, given: Mapping[str, Any], strict: bool) -> LoadResult:
     """Take over a state; Module.load_state_dict."""
     if not isinstance(given, Mapping):
-        raise TypeError(
-            f"load_state_dict: the state is a {type(given).__name__}, a dict is needed"
-        )
+        raise TypeError(f"load_state_dict: the state is a {type(given).__name__}, a dict is needed")
     own = dict(variables(module))
     arrays, wrong = _fitting(own, given)
     missing = [name for name in own if name not in given]

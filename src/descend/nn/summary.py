@@ -13,10 +13,9 @@ from descend.nn.module import Module, watcher
 HEAD = ("Layer", "Output shape", "Parameters")
 
 
-def summary(module: Module, x: Any) -> str:
-    """The table of `Module.summary`: the layers in the order they are called."""
-    if isinstance(x, (tuple, list)) and all(isinstance(size, int) for size in x):
-        x = np.zeros(tuple(x), np.float32)
+def summary(module: Module, *xs: Any) -> str:
+    """The table of `Module.summary`: every layer under the name of the attribute that holds it."""
+    xs = tuple(_input(module, x) for x in xs)
     names = {id(part): (path, depth(path)) for path, part in module.named_modules()}
     shapes: dict[int, str] = {}
 
@@ -26,7 +25,7 @@ def summary(module: Module, x: Any) -> str:
     token = watcher.set(told)
     try:
         with no_grad(), test_mode():
-            module(x)
+            module(*xs)
     finally:
         watcher.reset(token)
 
@@ -41,6 +40,14 @@ def summary(module: Module, x: Any) -> str:
             (label + type(part).__name__, shapes.get(id(part), "-"), f"{count:,}" if own else "-")
         )
     return "\n".join([*_table(rows), *_totals(module)])
+
+
+def _input(module: Module, x: Any) -> Any:
+    """An input as it is; for a shape, zeros of the dtype of the parameters."""
+    if not isinstance(x, (tuple, list)) or not all(isinstance(size, int) for size in x):
+        return x
+    dtypes = [parameter.dtype for parameter in module.parameters()]
+    return np.zeros(tuple(x), dtypes[0] if dtypes else np.float32)
 
 
 def depth(path: str) -> int:

@@ -21,7 +21,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
-    "axes.titlepad": 12,
+    "axes.titlepad": 10,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 10,
     "grid.color": "#e5e8ec",
@@ -55,7 +55,7 @@ def draw_curve(
         for panel, name in zip(panels, names, strict=True):
             _draw_panel(panel, history, name)
         if title:
-            figure.suptitle(title, x=0.01, ha="left", color=QUIET, fontsize=10)
+            figure.suptitle(title + "\n", x=0.01, ha="left", color=QUIET, fontsize=10)
         picture = io.BytesIO()
         kind = Path(path).suffix.removeprefix(".") or "svg"
         figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None)
@@ -68,21 +68,28 @@ def _draw_panel(panel: Any, history: list[dict[str, Any]], name: str) -> None:
 
     epochs = [row["epoch"] for row in history]
     ends: list[tuple[float, str, str]] = []
+    shown: list[float] = []
     for part, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
         values = [row.get(f"{part}_{name}") for row in history]
         if None in values:
             continue
-        panel.plot(epochs, values, color=colour, linewidth=2, marker="o", markersize=3.5)
+        panel.plot(
+            epochs, values, color=colour, linewidth=2, marker="o", markersize=3.5, clip_on=False
+        )
         ends.append((values[-1], part, colour))
+        shown += values
     panel.set_title(name)
     panel.set_xlabel("epoch", color=QUIET)
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     panel.margins(x=0.04, y=0.08)
+    if len(epochs) == 1:
+        panel.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
     percent = name.endswith("accuracy")
     if percent:
         panel.yaxis.set_major_formatter(PercentFormatter(1.0))
     else:
-        panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
+        low, high = min(0.0, *shown), max(shown)
+        panel.set_ylim(low, high + 0.08 * (high - low))
     _label_ends(panel, epochs[-1], ends, percent)
 
 

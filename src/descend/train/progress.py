@@ -27,10 +27,10 @@ class Progress(Callback):
         if not self.file.isatty():
             return
         self._bar = _bar(self.file)
-        total = trainer.epochs * len(trainer.loader) if hasattr(trainer.loader, "__len__") else None
+        known = hasattr(trainer.loader, "__len__")
         self._task = self._bar.add_task(
             _epoch(trainer.epoch + 1, trainer),
-            total=total,
+            total=trainer.epochs * len(trainer.loader) if known else None,
             completed=trainer.step,
             values="",
             rate="",
@@ -46,7 +46,7 @@ class Progress(Callback):
             completed=trainer.step,
             description=_epoch(trainer.epoch + 1, trainer),
             values=words(trainer.means.values()),
-            rate=f"{trainer.means.samples / max(trainer.seconds, 1e-9):,.0f}/s",
+            rate=f"{trainer.means.samples / max(trainer.seconds, 1e-9):,.0f} samples/s",
         )
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:

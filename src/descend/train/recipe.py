@@ -52,11 +52,11 @@ def with_shapes(config: Config, train: Dataset, test: Dataset) -> Config:
 def build_model(config: Config) -> nn.Module:
     """The untrained model, on its device; the default random generator gives its weights.
 
-    Raises RuntimeError where the device is gpu and there is none.
+    Raises ValueError where the device is gpu and there is none.
     """
     problem = cuda.gpu_problem() if config.device == "gpu" else None
     if problem:
-        raise RuntimeError(f"device gpu: {problem}")
+        raise ValueError(f"device gpu: {problem}")
     model = MODELS[config.model](config.input_shape, len(config.classes))
     if config.device == "gpu":
         model.to_gpu()
@@ -79,7 +79,7 @@ def build_trainer(config: Config, train: Dataset, **options: Any) -> tuple[Train
     )
     updates = config.epochs * len(loader)
     optimizer = optim.AdamW(model.parameters(), lr=config.lr)
-    schedule = optim.WarmupCosineLR(optimizer, max(1, round(WARMUP * updates)), updates)
+    schedule = optim.WarmupCosine(optimizer, min(round(WARMUP * updates), updates - 1), updates)
     return Trainer(model, optimizer, schedule=schedule, **options), loader
 
 

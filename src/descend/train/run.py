@@ -57,7 +57,8 @@ class Run:
         weights = list(ROOT.glob(f"*/{MODEL}"))
         if not weights:
             raise FileNotFoundError(
-                f"there is no trained model in {ROOT}: train one (descend train), or name its folder"
+                f"no folder in {ROOT} has a trained model: train one (descend train), or name "
+                f"its folder"
             )
         return cls.open(max(weights, key=lambda path: path.stat().st_mtime_ns).parent)
 

@@ -101,7 +101,7 @@ class Trainer:
             "history": self.history,
             "means": self.means.state_dict(),
             "loader": self.loader.state_dict() if hasattr(self.loader, "state_dict") else None,
-            "random": random.DEFAULT.state_dict(),
+            "random": {name: rng.state_dict() for name, rng in self._generators().items()},
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule is not None else None,
@@ -119,11 +119,18 @@ class Trainer:
             self.schedule.load_state_dict(state["schedule"])
         if loader is not None and state["loader"] is not None:
             loader.load_state_dict(state["loader"])
-        random.DEFAULT.load_state_dict(state["random"])
+        for name, rng in self._generators().items():
+            rng.load_state_dict(state["random"][name])
         self.means.load_state_dict(state["means"])
         self.history = [dict(row) for row in state["history"]]
         self.step, self.epoch = state["step"], state["epoch"]
         self.trained, self.seconds, self.lr = state["trained"], state["seconds"], state["lr"]
+
+    def _generators(self) -> dict[str, random.Generator]:
+        """The default random generator, and those that modules have for themselves."""
+        own = {name: getattr(module, "rng", None) for name, module in self.model.named_modules()}
+        found = {name: rng for name, rng in own.items() if isinstance(rng, random.Generator)}
+        return {"default": random.DEFAULT, **{f"of {name}": rng for name, rng in found.items()}}
 
     def _begin_epoch(self) -> None:
         self.means = Means()
@@ -157,7 +164,7 @@ class Trainer:
                 f"{self.epoch + 1}): try a smaller lr, or find the operation with descend.debug()"
             )
         loss.backward()
-        self.lr = float(self.optimizer.lr)
+        self.lr = self.optimizer.param_groups[0]["lr"].item()
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
