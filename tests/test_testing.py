@@ -2,6 +2,7 @@
 
 import gc
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from descend import Function, Variable, as_variable
 from descend.core.variable import array_of
 from descend.testing import (
     Sample,
+    check_constants,
     check_derivatives,
     check_dtypes,
     check_function,
@@ -295,6 +297,52 @@ def test_a_gradient_that_is_nan():
     message = refused(check_function, called(NotFinite), X)
     assert "the first derivative to argument 0 is wrong" in message
     assert "the rule gives nan" in message
+
+
+class Product(Function):
+    kept_for: ClassVar = {"x0": 1, "x1": 0}
+
+    def forward(self, x0, x1):
+        return x0 * x1
+
+    def backward(self, gy, *, x0, x1):
+        return gy * x1 if self.needs[0] else None, gy * x0 if self.needs[1] else None
+
+
+class LetsTheWrongOneGo(Product):
+    kept_for: ClassVar = {"x0": 0, "x1": 1}
+
+
+class WrongWithConstants(Product):
+    def backward(self, gy, *, x0, x1):
+        gx0, gx1 = super().backward(gy, x0=x0, x1=x1)
+        return gx0 if self.needs[1] else -gx0, gx1
+
+
+class SecondWrongWithConstants(Product):
+    kept_for: ClassVar = {}
+
+    def backward(self, gy, *, x0, x1):
+        gx0, gx1 = super().backward(gy, x0=x0, x1=x1)
+        return gx0 if self.needs[1] else F.stop_gradient(gy) * x1, gx1
+
+
+def test_inputs_that_are_constants():
+    check_function(called(Product), X, X + 1)
+    message = refused(check_function, called(LetsTheWrongOneGo), X, X + 1)
+    assert message.startswith("lets_the_wrong_one_go: backward failed: unsupported operand")
+    message = refused(check_function, called(WrongWithConstants), X, X + 1)
+    assert message == (
+        "wrong_with_constants: the first derivative to argument 0 is another one where "
+        "argument 1 is a constant"
+    )
+    square = called(SecondWrongWithConstants)
+    check_constants(lambda x0, x1: square(x0, x1), X, X + 1, order=1)
+    message = refused(check_constants, lambda x0, x1: square(x0 * x0, x1) ** 2, X, X + 1, order=2)
+    assert message == (
+        "<lambda>: the second derivative to argument 0 is another one where argument 1 is a "
+        "constant"
+    )
 
 
 def test_a_wrong_shape():

@@ -46,7 +46,7 @@ def test_a_long_chain_is_unchained_without_recursion():
 
 def leaked_blocks(steps, step):
     """How many more blocks of memory Python holds after ``steps`` calls; 0 cycles among them."""
-    for _ in range(20):
+    for _ in range(200):
         step()
     gc.collect()  # empties CPython's own free lists, which would count as growth
     before = sys.getallocatedblocks()
@@ -113,7 +113,7 @@ def failing_step():
 
 @pytest.mark.parametrize("step", [plain_step, second_order_step, failing_step])
 def test_a_thousand_steps_end_at_the_memory_they_began_with(step):
-    assert leaked_blocks(1000, step) < 100  # one leaked object a step would be 1,000
+    assert leaked_blocks(1000, step) < 500  # one leaked object a step would be 1,000
 
 
 def test_create_graph_with_backward_leaves_only_the_known_cycle():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import descend.functions as F
 from descend import Variable, gradients
 from descend.core import arrays
+from descend.testing import check_function
 
 inf, nan = np.inf, np.nan
 
@@ -730,3 +731,37 @@ def test_prod_has_the_product_of_the_others_for_its_gradient(x):
     F.prod(v).backward()
     others = [np.prod(np.delete(x, i)) for i in range(len(x))]
     np.testing.assert_allclose(v.grad.data, others, rtol=1e-12, atol=0)
+
+
+# ---- several operations together --------------------------------------------------------------
+
+
+def perceptron(x, w0, b0, w1):
+    return F.log_softmax(F.linear(F.tanh(F.linear(x, w0, b0)), w1))[:, 0]
+
+
+def attention(q, k, v):
+    return F.matmul(F.softmax(F.matmul(q, F.swapaxes(k, -1, -2)) / 2.0), v)
+
+
+def block(x, weight, scale):
+    y = F.batch_norm(F.conv2d(x, weight, padding=1), None, None, scale, None, training=True)
+    return F.avg_pool2d(F.gelu(y), 2)
+
+
+def reused(x):
+    y = x * F.sum(x) + F.mean(x, axis=0)
+    return F.concatenate([y, y[::-1] * x, F.stack([x[0], y[1]])]) / (1 + F.max(F.square(y)))
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (perceptron, [(3, 4), (5, 4), (5,), (2, 5)]),
+        (attention, [(2, 3, 4), (2, 5, 4), (2, 5, 2)]),
+        (block, [(2, 2, 4, 4), (3, 2, 3, 3), (3,)]),
+        (reused, [(3, 2)]),
+    ],
+)
+def test_compositions_to_the_third_derivative(function, shapes):
+    check_function(function, *[filled(shape, i) for i, shape in enumerate(shapes)])

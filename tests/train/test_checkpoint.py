@@ -158,7 +158,7 @@ def test_failing_between_the_files_keeps_a_state_that_fits_together(
 
 def test_no_checkpoint(build, tmp_path):
     trainer, loader = build()
-    with pytest.raises(FileNotFoundError, match="has no state.safetensors: no epoch was completed"):
+    with pytest.raises(FileNotFoundError, match=r"has no state\.safetensors: no epoch was compl"):
         load_checkpoint(tmp_path, trainer, loader)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 NEEDED = ("typer", "rich", "matplotlib", "safetensors", "PIL")
 
@@ -28,12 +29,13 @@ def run(arguments: Sequence[str]) -> int:
 
     from descend.cli.app import app
 
-    usage_error = typer.BadParameter.__mro__[1]  # typer carries its own copy of click, or click's
+    # The base of what is wrong with flags: click's class, or that of the copy of it in newer typers.
+    usage_error: Any = typer.BadParameter.__base__
     try:
         code = app(list(arguments) or ["--help"], standalone_mode=False, prog_name="descend")
         return code if isinstance(code, int) else 0
     except usage_error as error:
-        return _fail(f"{error.format_message()} (descend --help)", 2)  # pyright: ignore
+        return _fail(f"{error.format_message()} (descend --help)", 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("aborted", 130)
     except FloatingPointError as error:

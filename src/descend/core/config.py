@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
 class Config:
-    """What holds now: ``config()`` answers it, `using_config` changes it for a block."""
+    """What holds now: ``config()`` answers it, `using_config` replaces it for a block.
 
-    enable_backprop: bool = True
-    """Are calls remembered, so that backward() can walk them?"""
-    train: bool = True
-    """Do dropout and batch normalization behave as in training?"""
-    debug: bool = False
-    """Is every value and gradient checked, and every array that the graph keeps watched?"""
+    ``enable_backprop``: are calls remembered, so that backward() can walk them?
+    ``train``: do dropout and batch normalization behave as in training?
+    ``debug``: is every value and gradient checked, and every array that the graph keeps watched?
+    """
+
+    __slots__ = ("debug", "enable_backprop", "train")
+
+    def __init__(
+        self, enable_backprop: bool = True, train: bool = True, debug: bool = False
+    ) -> None:
+        self.enable_backprop = enable_backprop
+        self.train = train
+        self.debug = debug
 
 
-SETTINGS = tuple(field.name for field in fields(Config))
-_current = ContextVar("descend.config", default=Config())  # noqa: B039  it is frozen
+_current = ContextVar("descend.config", default=Config())  # noqa: B039  it is never changed
 config = _current.get
 
 
@@ -35,19 +39,18 @@ class using_config(ContextDecorator):
     """
 
     def __init__(self, name: str, value: Any) -> None:
-        if name not in SETTINGS:
-            raise AttributeError(
-                f"using_config: {name!r} is no setting; there are {', '.join(SETTINGS)}"
-            )
+        if name not in Config.__slots__:
+            settings = "enable_backprop, train, debug"
+            raise AttributeError(f"using_config: {name!r} is no setting; there are {settings}")
         self._name = name
         self._value = value
         self._tokens: list[Any] = []  # several, when used as the decorator of a recursive function
 
     def __enter__(self) -> None:
         now = config()
-        if getattr(now, self._name) != self._value:
-            now = replace(now, **{self._name: self._value})
-        self._tokens.append(_current.set(now))
+        settings = Config(now.enable_backprop, now.train, now.debug)
+        setattr(settings, self._name, self._value)
+        self._tokens.append(_current.set(settings))
 
     def __exit__(self, *exception: object) -> None:
         _current.reset(self._tokens.pop())

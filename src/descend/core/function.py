@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
@@ -22,6 +22,8 @@ from descend.core.arrays import Array, as_array, is_array
 from descend.core.config import config
 from descend.core.errors import kind_of, shape_of
 from descend.core.variable import Variable, as_variable, output
+
+NUMBERS = (int, float, complex, np.generic)
 
 Edge = tuple[Any, int, tuple[int, ...], Any]
 """Where an input came from: (source, index, shape, dtype). The source is the leaf Variable itself,
@@ -70,7 +72,7 @@ class Function:
     """The largest generation of the inputs."""
     edges: list[Edge | None]
     """Where each input came from; None for a constant."""
-    outputs: list[weakref.ref[Variable]]
+    outputs: list[ref[Variable]]
     """The outputs, held weakly: they hold this."""
     kept: dict[str, Any]
     """The arrays and facts that backward's keyword-only arguments get."""
@@ -140,7 +142,9 @@ class Function:
             raise self._refusal(error, arrays) from error
         except AttributeError:
             if any(isinstance(x, Variable) and x._data is None for x in xs):
-                raise TypeError(f"{self.name}: Variable(None) came, it holds no array yet") from None
+                raise TypeError(
+                    f"{self.name}: Variable(None) came, it holds no array yet"
+                ) from None
             raise
 
         settings = config()
@@ -148,24 +152,25 @@ class Function:
             debugging.check_values(self, arrays, y)
         if not variables:
             return tuple([as_array(part) for part in y]) if type(y) is tuple else as_array(y)
-        if remembered and settings.enable_backprop:
-            self.edges = edges
-            self.generation = generation
-            return self._remember(arrays, y, settings.debug)
-        if type(y) is tuple:
-            return tuple([Variable(as_array(part), None, False) for part in y])
-        return Variable(as_array(y), None, False)
+        if not (remembered and settings.enable_backprop):
+            return _constants(y)
 
-    def _remember(self, arrays: list[Any], y: Any, debug: bool) -> Any:
-        """The outputs as Variables that know their creator; what the rule asks for is kept."""
+        self.edges = edges
+        self.generation = generation
         if type(y) is tuple:
             y = ys = tuple([output(part, self, index) for index, part in enumerate(y)])
-            self.outputs = [weakref.ref(part) for part in ys]
+            self.outputs = [ref(part) for part in ys]
             self.output_types = [(part.shape, part.dtype) for part in ys]
         else:
             y = output(y, self)
             ys = (y,)
-            self.outputs = [weakref.ref(y)]
+            self.outputs = [ref(y)]
+        self._keep_what_the_rule_names(arrays, ys)
+        if settings.debug:
+            debugging.watch(self)
+        return y
+
+    def _keep_what_the_rule_names(self, arrays: list[Any], ys: tuple[Variable, ...]) -> None:
         self.kept = kept = {}
         for name, source, index in self._keeps:
             if source == "input":
@@ -180,9 +185,6 @@ class Function:
             for name, index in self.kept_for.items():
                 if self.edges[index] is None:
                     kept[name] = None
-        if debug:
-            debugging.watch(self)
-        return y
 
     def _fact(self, name: str, fact: str, index: int, arrays: list[Any]) -> Any:
         """What a rule wants to know besides arrays: a shape, a dtype, what forward handed on."""
@@ -303,7 +305,7 @@ def _notebook_rule(rule: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(rule)
     def backward(self: Function, *gys: Any, held: tuple[Any, Any]) -> Any:
         alive = [_alive(self, i, array) for i, array in enumerate(held[1])]
-        self.outputs = [weakref.ref(y) for y in alive]
+        self.outputs = [ref(y) for y in alive]
         return rule(self, *gys)
 
     return backward
@@ -323,7 +325,7 @@ def _source_of(name: str, arguments: tuple[str, ...]) -> tuple[str, int]:
 
 def _operand(x: Any) -> Any:
     """A raw argument: numbers stay what they are (they never promote), lists become arrays."""
-    if x is None or isinstance(x, (int, float, complex, np.generic)) or is_array(x):
+    if isinstance(x, NUMBERS) or x is None or is_array(x):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
@@ -336,6 +338,13 @@ def as_operand(x: Any) -> Any:
     return x if isinstance(x, Variable) else as_array(_operand(x))
 
 
+def _constants(y: Any) -> Any:
+    """What ``forward`` answered, as Variables that nothing is remembered of."""
+    if type(y) is tuple:
+        return tuple([Variable(as_array(part), None, False) for part in y])
+    return Variable(as_array(y), None, False)
+
+
 def _alive(function: Function, index: int, array: Array) -> Variable:
     """An output with this array: the one the user holds, or a twin in the same place."""
     y = function.outputs[index]()
@@ -346,6 +355,6 @@ def _earlier(leaf: Variable, array: Array) -> Variable:
     """What a leaf was before its data was rebound; its gradient still goes to the leaf."""
     x, alias = Variable(array), Alias()
     alias.edges, alias.generation = [(leaf, 0, array.shape, array.dtype)], leaf.generation
-    alias.kept, alias.outputs = {}, [weakref.ref(x)]
+    alias.kept, alias.outputs = {}, [ref(x)]
     x.set_creator(alias)
     return x

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy import generic, ndarray
@@ -50,6 +50,8 @@ class Variable(Operators):
         "name",
         "requires_grad",
     )
+
+    _walk: ClassVar[Any]  # `backward.backward`, handed in from there: it stands above this file
 
     def __init__(
         self, data: Array | None, name: str | None = None, requires_grad: bool = True
@@ -101,9 +103,7 @@ class Variable(Operators):
         ``retain_grad`` keeps ``grad`` of what lies between, too. ``create_graph`` records the
         gradients' own computation, so that they can be differentiated again.
         """
-        from descend.core.backward import backward  # it stands above this file: it walks Functions
-
-        backward(self, retain_grad=retain_grad, create_graph=create_graph)
+        self._walk(self, retain_grad=retain_grad, create_graph=create_graph)
 
     def cleargrad(self) -> None:
         """Forget the gradient."""

@@ -23,9 +23,10 @@ class Blocks:
     are at least two spatial axes; a signal is an image of one row. The columns of a block are a
     matrix with a row for each channel and place in the window, and a column for each window.
 
-    Where the stride along the last axis is 1, windows are also put across the end of each line.
-    Then all elements of an image that one place of the window meets lie in one run of memory, which
-    is copied much faster than line by line. What these few windows give is cut off the result.
+    Where the stride along the last axis is 1, windows are also put across the end of each line,
+    unless these were the most. Then all elements of an image that one place of the window meets lie
+    in one run of memory, which is copied much faster than line by line. What these windows give is
+    cut off the result.
     """
 
     def __init__(self, xp: Any, shape: tuple[int, ...], dtype: Any, windows: Windows) -> None:
@@ -34,8 +35,8 @@ class Blocks:
         lengths = tuple(rest)
         self.counts = windows.counts(lengths)
         padded = windows.padded(lengths)
-        width = padded[-1] if windows.stride[-1] == 1 else self.counts[-1]
-        self.grid = (*self.counts[:-1], width)
+        runs_on = windows.stride[-1] == 1 and padded[-1] <= 2 * self.counts[-1]
+        self.grid = (*self.counts[:-1], padded[-1] if runs_on else self.counts[-1])
 
         column = C * prod(windows.size) * dtype.itemsize
         fitting = max(1, BLOCK // max(1, column * prod(self.grid[1:])))
@@ -110,8 +111,9 @@ def correlate(x: Array, weight: Array, bias: Any, windows: Windows, groups: int)
         bias = bias.reshape(-1, *(1,) * (x.ndim - 1))
     y = xp.empty((len(x), K, *windows.counts(x.shape[2:])), x.dtype)
     if _pointwise(windows):  # the image itself is the columns
-        flat = x.reshape(len(x), groups, x.shape[1] // groups, prod(x.shape[2:]))
-        xp.matmul(kernels, flat, out=y.reshape(len(x), groups, K // groups, -1))
+        N, C, size = len(x), x.shape[1], prod(x.shape[2:])
+        flat = x.reshape(N, groups, C // groups, size)
+        xp.matmul(kernels, flat, out=y.reshape(N, groups, K // groups, size))
         if bias is not None:
             y += bias[:, 0]
         return y
@@ -141,11 +143,12 @@ def spread(x: Array, weight: Array, lengths: Lengths, windows: Windows, groups: 
     blocks = Blocks(xp, y.shape, x.dtype, windows)
     for images, rows in blocks:
         values = blocks.values(x, images, rows)
-        columns = xp.matmul(kernels, values.reshape(groups, K // groups, -1))
-        columns = columns.reshape(C, *size, *blocks.shape(images, rows))
+        elements = blocks.elements_of(images, rows)
+        columns = blocks.columns_memory[: elements.size].reshape(elements.shape)
+        products = columns.reshape(groups, -1, values.shape[-1])
+        xp.matmul(kernels, values.reshape(groups, K // groups, -1), out=products)
         if rows.start == 0:
             blocks.padded_memory[...] = 0
-        elements = blocks.elements_of(images, rows)
         for place in product(*map(range, size)):
             elements[:, *place] += columns[:, *place]  # within one place no element comes twice
         if rows.stop == blocks.counts[0]:

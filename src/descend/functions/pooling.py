@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from math import prod
 from typing import Any
 
@@ -94,8 +93,9 @@ class MaxPool(Function):
             mask = xp.zeros(y.shape, bool)
             xp.equal(x[elements], y[windows], out=mask[windows])
             masks.append(mask)
-        kind = np.uint8 if len(masks) < 256 else np.uint32
-        sharers = reduce(lambda total, mask: total + mask, masks[1:], masks[0].astype(kind))
+        sharers = masks[0].astype(np.uint8 if len(masks) < 256 else np.uint32)
+        for mask in masks[1:]:
+            sharers += mask
         if not sharers.size or xp.max(sharers) <= 1:
             return masks, None
         return masks, xp.maximum(sharers, 1)

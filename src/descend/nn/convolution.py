@@ -20,6 +20,7 @@ class Convolution(Module):
     """The base of the layers with a window of weights."""
 
     bias: Parameter | None
+    padding: Any
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Convolution(Module):
         self.dilation = self._pair("dilation", dilation, 1)
         self.groups = groups
 
-    def _pair(self, name: str, value: Pair, least: int = 0) -> tuple[int, ...]:
+    def _pair(self, name: str, value: Any, least: int = 0) -> Any:
         """A size given once for both axes, or twice."""
         return per_axis(type(self).__name__, name, value, 2, least)
 

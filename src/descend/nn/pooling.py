@@ -12,6 +12,9 @@ from descend.nn.module import Module
 class MaxPool2d(Module):
     """The largest element of each window: (N, C, H, W) becomes (N, C, H', W')."""
 
+    padding: Any
+    dilation: Any
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -42,6 +45,8 @@ class MaxPool2d(Module):
 
 class AvgPool2d(Module):
     """The mean of each window: (N, C, H, W) becomes (N, C, H', W')."""
+
+    padding: Any
 
     def __init__(
         self,

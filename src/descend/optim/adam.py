@@ -11,8 +11,9 @@ from descend.optim.optimizer import Group, Optimizer, checked
 class Adam(Optimizer):
     """p - lr * m / (sqrt(v) + eps), with running means m of the gradient and v of its square.
 
-    Both start from 0 and are divided by 1 - beta**step, which makes up for that. ``weight_decay``
-    adds that much of p to the gradient. Kingma and Ba, 2015,
+    What is remembered are the sums of which they are the means: s = beta * s + new. The weights in
+    such a sum add up to (1 - beta**step) / (1 - beta), and m = s divided by that is the mean
+    without bias. ``weight_decay`` adds that much of p to the gradient. Kingma and Ba, 2015,
     https://doi.org/10.48550/arXiv.1412.6980.
     """
 
@@ -38,58 +39,56 @@ class Adam(Optimizer):
             group[name] = checked(f"{self.name}: {name}", group[name])
 
     def slots(self, group: Group) -> tuple[str, ...]:
-        """The running means, under PyTorch's names."""
-        return ("exp_avg", "exp_avg_sq")
+        """The decaying sums of gradients and of their squares."""
+        return ("gradients", "squares")
 
     def scalars(self, group: Group, lr: Any, step: Any) -> dict[str, Any]:
         """The numbers of this step.
 
-        The division of v by 1 - beta2**step is moved out of the square root into ``rate`` and
-        ``eps``: one operation an element less.
+        Dividing both sums by the weights in them is moved out of the elements into ``rate`` and
+        ``eps``.
         """
         beta1, beta2 = group["betas"]
-        root = (1 - beta2**step) ** 0.5
+        root = ((1 - beta2**step) / (1 - beta2)) ** 0.5
         decay = group["weight_decay"]
         return {
-            "rate": lr * root / (1 - beta1**step),
+            "rate": lr * root * (1 - beta1) / (1 - beta1**step),
             "eps": group["eps"] * root,
             "beta1": beta1,
             "beta2": beta2,
-            "added": 0.0 if self.decoupled else decay,
-            "shrink": 1 - lr * decay if self.decoupled and decay else 1.0,
+            "decay": 0.0 if self.decoupled else decay,
+            "shrink": 1 - lr * decay if self.decoupled and decay else None,
         }
 
     @staticmethod
     def update(
         p: Any,
         g: Any,
-        m: Any,
-        v: Any,
+        gradients: Any,
+        squares: Any,
         *,
         rate: Any,
         eps: Any,
         beta1: float,
         beta2: float,
-        added: float,
+        decay: float,
         shrink: Any,
     ) -> tuple[Any, ...]:
-        """The new parameter and the new running means."""
-        if isinstance(added, float) and added:
-            g = g + added * p
-        m *= beta1
-        m += (1 - beta1) * g
-        square = g * g
-        square *= 1 - beta2
-        v *= beta2
-        v += square
-        change = v**0.5
-        change += eps
-        change = m / change
+        """The new parameter and the new sums."""
+        if decay:
+            g = g + decay * p
+        gradients *= beta1
+        gradients += g
+        squares *= beta2
+        squares += g * g
+        scale = squares**0.5
+        scale += eps
+        change = gradients / scale
         change *= rate
-        if not (isinstance(shrink, float) and shrink == 1):
-            p *= shrink  # the old weights decay: before they are moved
+        if shrink is not None:
+            p *= shrink  # it is the old weights that decay
         p -= change
-        return p, m, v
+        return p, gradients, squares
 
 
 class AdamW(Adam):

@@ -13,8 +13,9 @@ from descend.core.errors import kind_of
 from descend.core.variable import Variable, array_of
 from descend.optim import state
 
-BLOCK = 65536
-"""Elements that are updated at a time: the intermediate arrays of an update stay in the cache."""
+BLOCK = 131072
+"""Elements that are updated at a time, so that an update's intermediate arrays stay in the cache;
+smaller blocks than this cost more in calls than they save."""
 
 
 class Group(dict[str, Any]):
@@ -162,7 +163,10 @@ class Optimizer:
         else:
             # 0-d arrays are not weak as Python's numbers are: they would make float64 of float32
             scalars = self.scalars(group, lr, step)
-            scalars = {k: s.astype(p.dtype) if s.shape == () else s for k, s in scalars.items()}
+            scalars = {
+                name: value.astype(p.dtype) if hasattr(value, "astype") else value
+                for name, value in scalars.items()
+            }
         if real:
             if not (p.data.flags.c_contiguous and p.data.flags.writeable):
                 p.data = np.array(p.data, order="C")

@@ -52,7 +52,7 @@ class SGD(Optimizer):
             "lr": lr,
             "momentum": group["momentum"],
             # In the first step the buffer is the gradient itself.
-            "share": 1 - group["dampening"] * (step > 1),
+            "share": 1 - group["dampening"] * (step > 1) if group["dampening"] else None,
             "weight_decay": group["weight_decay"],
             "nesterov": group["nesterov"],
         }
@@ -76,6 +76,6 @@ class SGD(Optimizer):
             p -= lr * g
             return (p,)
         buffer *= momentum
-        buffer += share * g
+        buffer += g if share is None else share * g
         p -= lr * (g + momentum * buffer if nesterov else buffer)
         return p, buffer

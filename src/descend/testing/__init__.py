@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from descend.functions.registry import Sample as Sample
+from descend.testing.derivatives import check_constants as check_constants
 from descend.testing.derivatives import check_derivatives as check_derivatives
 from descend.testing.derivatives import numerical_gradient as numerical_gradient
 from descend.testing.kinds import check_dtypes as check_dtypes
@@ -40,10 +41,11 @@ def check_function(
     arrays, and lists of them, are differentiated. Numbers, integer arrays and all else are
     constants; ``as_variable(array)`` makes a float array one.
 
-    Checked are the derivatives up to ``order`` against finite differences (`check_derivatives`),
-    values on arrays and Variables (`check_values`), dtypes (`check_dtypes`), views of any strides
-    (`check_strides`), and that no array of the caller is written (`check_untouched`), no two
-    gradients share memory (`check_no_aliases`), and nothing is left behind (`check_no_cycles`).
+    Checked are the derivatives up to ``order`` against finite differences (`check_derivatives`)
+    and with some inputs constant (`check_constants`), values on arrays and Variables
+    (`check_values`), dtypes (`check_dtypes`), views of any strides (`check_strides`), and that no
+    array of the caller is written (`check_untouched`), no two gradients share memory
+    (`check_no_aliases`), and nothing is left behind (`check_no_cycles`).
     The arrays should keep away from kinks, where finite differences mean nothing.
 
     >>> check_function(F.tanh, np.array([-1.0, 0.0, 2.0]))
@@ -54,5 +56,6 @@ rule gives 1.13696169, finite differences give 2.27392337 (of the outputs weight
     """
     check_values(function, *arrays, seed=seed, **params)
     check_derivatives(function, *arrays, order=order, rtol=rtol, atol=atol, seed=seed, **params)
+    check_constants(function, *arrays, order=order, seed=seed, **params)
     for check in (check_dtypes, check_strides, check_untouched, check_no_aliases, check_no_cycles):
         check(function, *arrays, seed=seed, **params)

@@ -97,7 +97,7 @@ def refusals_told(name: str, walk: Callable[[], Any]) -> Any:
     """What ``walk`` answers; an error in it is an AssertionError about the derivative rule."""
     try:
         return walk()
-    except (ValueError, TypeError, IndexError, NotImplementedError) as error:
+    except (ValueError, TypeError, IndexError, AttributeError, NotImplementedError) as error:
         raise AssertionError(f"{name}: backward failed: {error}") from error
 
 

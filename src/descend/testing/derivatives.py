@@ -66,6 +66,37 @@ def check_derivatives(
         _check_next(call, points, directions[: k - 1], rtol, atol)
 
 
+def check_constants(
+    function: Callable[..., Any],
+    *arrays: Any,
+    order: int = 3,
+    rtol: float = 1e-9,
+    seed: int = 0,
+    **params: Any,
+) -> None:
+    """Raise AssertionError unless the others' derivatives stay when an input becomes a constant.
+
+    A rule skips the work for a constant, and lets go of what only that needs.
+    """
+    call = Call(function, arrays, params, seed)
+    if len(call.inputs) < 2:
+        return
+    rng = np.random.default_rng(seed)
+    points = [*call.inputs, *(random_like(y, rng) for y in _floats(call(list(call.inputs))))]
+    for i, constant in enumerate(call.labels):
+        directions = [[random_like(z, rng) * (j != i) for j, z in enumerate(points)]] * (order - 1)
+        for along in directions[:0], directions:
+            expected = _gradients_along(call, points, along)
+            got = _gradients_along(call, points, along, constant=i)
+            for j, label in enumerate(call.labels):
+                scale = rtol * np.max(np.abs(expected[j]), initial=0)
+                if j != i and not np.allclose(got[j], expected[j], rtol, scale):
+                    raise AssertionError(
+                        f"{call.name}: the {ORDINALS[len(along)]} derivative to {label} is another "
+                        f"one where {constant} is a constant"
+                    )
+
+
 def _check_first(call: Call, weights: list[np.ndarray], rtol: float, atol: float) -> None:
     """The gradient of the weighted outputs, element by element."""
     got = _gradients_along(call, [*call.inputs, *weights], [])
@@ -110,12 +141,13 @@ def _check_next(
 
 
 def _gradients_along(
-    call: Call, points: list[Any], directions: list[list[Any]]
+    call: Call, points: list[Any], directions: list[list[Any]], constant: int | None = None
 ) -> list[np.ndarray]:
     """The gradient of the weighted outputs, or of its slope along each direction in turn."""
     zs = [Variable(np.array(z)) for z in points]
     count = len(call.inputs)
-    total = _total(_floats(call(list(zs[:count]))), zs[count:])
+    inputs = [z.data if i == constant else z for i, z in enumerate(zs[:count])]
+    total = _total(_floats(call(inputs)), zs[count:])
     for direction in directions:
         gzs = _gradients(call.name, total, zs, create_graph=True)
         known = [(gz, d) for gz, d in zip(gzs, direction, strict=True) if gz is not None]

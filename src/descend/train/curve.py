@@ -11,7 +11,7 @@ from descend.formats.atomic import write_atomically
 
 TRAIN_COLOUR, TEST_COLOUR, QUIET = "#8a8f98", "#0b6bcb", "#6b7280"
 
-STYLE = {
+STYLE: Any = {
     "axes.edgecolor": "#c9ced6",
     "axes.grid": True,
     "axes.grid.axis": "y",
@@ -70,8 +70,8 @@ def _draw_panel(panel: Any, history: list[dict[str, Any]], name: str) -> None:
     ends: list[tuple[float, str, str]] = []
     shown: list[float] = []
     for part, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
-        values = [row.get(f"{part}_{name}") for row in history]
-        if None in values:
+        values = [row[f"{part}_{name}"] for row in history if f"{part}_{name}" in row]
+        if len(values) < len(epochs):
             continue
         panel.plot(
             epochs, values, color=colour, linewidth=2, marker="o", markersize=3.5, clip_on=False
