@@ -50,7 +50,7 @@ def test_parameters_buffers_and_modules_in_the_order_of_assignment():
     ]  # fmt: skip
     assert list(net.parameters()) == [p for _, p in net.named_parameters()]
     assert list(net.children()) == [net.first, net.second]
-    assert list(net.buffers())[0] is net.shift
+    assert next(net.buffers()) is net.shift
     assert [name for name, _ in net.named_parameters("net")][1] == "net.first.weight"
 
 

@@ -29,13 +29,14 @@ def run(arguments: Sequence[str]) -> int:
 
     from descend.cli.app import app
 
-    # The base of what is wrong with flags: click's class, or that of the copy of it in newer typers.
+    # The base of all that is wrong with flags is click's, or that of the copy in newer typers.
     usage_error: Any = typer.BadParameter.__base__
     try:
         code = app(list(arguments) or ["--help"], standalone_mode=False, prog_name="descend")
         return code if isinstance(code, int) else 0
     except usage_error as error:
-        return _fail(f"{error.format_message()} (descend --help)", 2)
+        command = getattr(error.ctx, "command_path", "descend")
+        return _fail(f"{error.format_message()} ({command} --help)", 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("aborted", 130)
     except FloatingPointError as error:

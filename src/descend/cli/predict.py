@@ -29,7 +29,7 @@ def predict_image(image: Path, folder: Path | None) -> int:
     width = max(map(len, names))
     print(f"{image}: {names[0]} ({run.folder})")
     for name, share in zip(names, found[best], strict=True):
-        print(f"{name:>{width}}  {100 * share:5.1f} %  {bar(float(share))}")
+        print(f"{name:>{width}}  {100 * share:5.1f} %  {bar(float(share))}".rstrip())
     return 0
 
 

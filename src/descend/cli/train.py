@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,7 @@ EXAMPLE = "example.png"
 
 def start_run(given: dict[str, Any], out: Path | None) -> int:
     """Train from the beginning, with defaults for the settings that are not given."""
-    config = Config(**given)
-    if config.data.endswith(".npz"):
-        config = replace(config, data=str(Path(config.data).resolve()))
+    config = Config(**_absolute(given))
     train, test = load_data(config.data)
     config = with_shapes(config, train, test)
     trainer, loader = build_trainer(config, train)
@@ -44,7 +42,7 @@ def resume_run(folder: Path, given: dict[str, Any], out: Path | None) -> int:
     """Go on with the run in ``folder``, with its own settings."""
     run = Run.open(folder)
     config = run.config
-    for name, value in given.items():
+    for name, value in _absolute(given).items():
         if value != asdict(config)[name]:
             raise ValueError(
                 f"--resume: {folder} has {name} {asdict(config)[name]}, and {value} came: a run "
@@ -62,11 +60,17 @@ def resume_run(folder: Path, given: dict[str, Any], out: Path | None) -> int:
     load_checkpoint(folder, trainer, loader)
     remove_leftovers(folder)
     if trainer.epoch >= config.epochs:
-        print(f"{folder} is complete: {config.epochs} epochs")
+        print(f"{folder} is complete: {_count(config.epochs)}")
         _print_next(run)
         return 0
     print(f"going on with {folder} after step {trainer.step:,}")
     return _train(run, trainer, loader, test)
+
+
+def _absolute(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings with a data file's whole path: a run may be resumed from anywhere."""
+    is_file = Path(given.get("data", "")).is_file()
+    return {**given, "data": str(Path(given["data"]).resolve())} if is_file else given
 
 
 def _train(run: Run, trainer: Trainer, loader: DataLoader, test: Dataset) -> int:
@@ -86,7 +90,7 @@ def _train(run: Run, trainer: Trainer, loader: DataLoader, test: Dataset) -> int
     row = trainer.history[-1]
     seconds = sum(row["seconds"] for row in trainer.history)
     tested = {name: row[f"test_{name}"] for name in ("loss", "accuracy")}
-    print(f"test {words(tested)}  after {epochs} epochs, {seconds:.0f} s")
+    print(f"test {words(tested)}  after {_count(epochs)}, {seconds:.0f} s")
     print(f"saved in {run.folder}: {MODEL}, {LOG}, {CURVE}")
     _print_next(run)
     return 0
@@ -107,6 +111,10 @@ def _command(*words: object) -> str:
     if program.endswith("__main__.py"):
         program = "python -m descend.cli"
     return " ".join([program, *(shlex.quote(str(word)) for word in words)])
+
+
+def _count(epochs: int) -> str:
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 def _data(run: Run) -> str:

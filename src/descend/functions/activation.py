@@ -100,7 +100,7 @@ def log_softmax(x, axis=-1):
     """
     x = as_operand(x)
     # The largest element cancels, so it can be taken for a constant.
-    largest = F.stop_gradient(F.max(x, axis=axis, keepdims=True))
+    largest = F.max(array_of(x), axis=axis, keepdims=True)
     shifted = x - F.where(F.isfinite(largest), largest, 0)
     total = F.logsumexp(shifted, axis=axis, keepdims=True)
     y = shifted - F.where(F.isfinite(total), total, 0)

@@ -38,7 +38,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         y = layer_norm(F.astype(x, np.float32), shape, weight, bias, eps)
         return F.astype(y, np.float16)
     axes = tuple(range(-len(shape), 0))
-    centred = x - F.mean(x, axes, keepdims=True)
+    centred = x + -F.mean(x, axes, keepdims=True)  # as in _centred
     variance = F.mean(F.square(centred), axes, keepdims=True)
     y = centred * (variance + eps) ** -0.5
     y = y if weight is None else y * weight
@@ -106,7 +106,7 @@ def _centred(x: Any, running_mean: Any, running_var: Any, momentum: Any) -> tupl
                 f"batch_norm: {name} is {kind_of(part)}, training needs a Variable to write into"
             )
     mean = F.mean(x, axes, keepdims=True)
-    centred = x - mean
+    centred = x + -mean  # x - mean would negate the whole gradient before it is summed
     variance = F.mean(F.square(centred), axes, keepdims=True)
     _move(running_mean, mean, momentum)
     _move(running_var, array_of(variance) * (count / (count - 1)), momentum)

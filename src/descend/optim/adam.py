@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from descend.optim.optimizer import Group, Optimizer, checked
+from descend.optim.checks import checked
+from descend.optim.optimizer import Group, Optimizer
 
 
 class Adam(Optimizer):
@@ -29,7 +30,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def check(self, group: Group) -> None:
+    def check(self, group: dict[str, Any]) -> None:
         """ValueError if an option makes no sense."""
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:

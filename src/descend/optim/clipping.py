@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.core.arrays import as_array, get_array_module
 from descend.core.variable import Variable, array_of
-from descend.optim.optimizer import checked
+from descend.optim.checks import checked
 
 
 def clip_grad_norm_(
@@ -57,13 +57,13 @@ def total_norm(gradients: list[Any], norm_type: float) -> Any:
     xp = get_array_module(*gradients)
     wide = [g.astype(np.float32) if g.dtype == np.float16 else g for g in gradients]
     if norm_type == inf:
-        return xp.max(xp.stack([xp.max(xp.abs(g)) for g in wide if g.size]))
+        return xp.max(xp.stack([xp.max(xp.abs(g)) for g in wide]))
     if norm_type == 2:
         return xp.sum(xp.stack([xp.sum(xp.square(g)) for g in wide])) ** 0.5
     return xp.sum(xp.stack([xp.sum(xp.abs(g) ** norm_type) for g in wide])) ** (1 / norm_type)
 
 
 def _with_gradients(parameters: Variable | Iterable[Variable]) -> list[Variable]:
-    """The parameters that have a gradient, each once."""
+    """The parameters whose gradient has elements, each once."""
     given = [parameters] if isinstance(parameters, Variable) else parameters
-    return list({id(p): p for p in given if p.grad is not None}.values())
+    return list({id(p): p for p in given if p.grad is not None and p.grad.size}.values())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from math import isfinite
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from descend.core.arrays import Array, as_array, get_array_module, is_inexact
 from descend.core.errors import kind_of
 from descend.core.variable import Variable, array_of
 from descend.optim import state
+from descend.optim.checks import checked
 
 BLOCK = 131072
 """Elements that are updated at a time, so that an update's intermediate arrays stay in the cache;
@@ -47,9 +47,6 @@ class Optimizer:
     state: dict[Variable, dict[str, Variable]]
     """For each parameter its number of steps and the arrays of `slots`."""
 
-    options: ClassVar[tuple[str, ...]] = ()
-    """The names of the options besides ``lr``."""
-
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         self.name = type(self).__name__
         self._defaults = options
@@ -66,7 +63,7 @@ class Optimizer:
 
     # ---- what an optimizer defines ----------------------------------------------------------
 
-    def check(self, group: Group) -> None:
+    def check(self, group: dict[str, Any]) -> None:
         """ValueError if an option makes no sense."""
 
     def slots(self, group: Group) -> tuple[str, ...]:
@@ -236,20 +233,3 @@ def in_blocks(update: Any, arrays: list[np.ndarray], scalars: dict[str, Any]) ->
         for array, value in zip(old, new, strict=True):
             if value is not array:
                 array[...] = value
-
-
-def variables(params: Any) -> Iterator[Variable]:
-    """The Variables of a list, or the only one."""
-    return iter([params] if isinstance(params, Variable) else params)
-
-
-def checked(name: str, value: Any, low: float = 0.0, below: float | None = None) -> float:
-    """A number, after a check that it is finite, at least ``low`` and less than ``below``."""
-    needed = f"a number from {low:g} on" if below is None else f"{low:g} <= {name} < {below:g}"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}, {needed} is needed") from None
-    if not isfinite(number) or number < low or (below is not None and number >= below):
-        raise ValueError(f"{name} is {value!r}, {needed} is needed")
-    return number

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from descend.core.variable import Variable
-from descend.optim.optimizer import Optimizer, checked
+from descend.optim.checks import checked, whole
+from descend.optim.optimizer import Optimizer
 
 
 class Schedule:
@@ -126,10 +127,3 @@ class WarmupCosine(Schedule):
 def annealed(base: float, lowest: float, done: float) -> float:
     """Between ``base`` (nothing done) and ``lowest`` (all done), along half a cosine."""
     return lowest + (base - lowest) * (1 + cos(pi * done)) / 2
-
-
-def whole(name: str, value: Any, low: int = 1) -> int:
-    """A whole number, after a check that it is at least ``low``."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name} is {value!r}, a whole number from {low} on is needed")
-    return int(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from descend.optim.optimizer import Group, Optimizer, checked
+from descend.optim.checks import checked
+from descend.optim.optimizer import Group, Optimizer
 
 
 class SGD(Optimizer):
@@ -35,7 +36,7 @@ class SGD(Optimizer):
             nesterov=nesterov,
         )
 
-    def check(self, group: Group) -> None:
+    def check(self, group: dict[str, Any]) -> None:
         """ValueError if an option makes no sense."""
         for name in ("momentum", "dampening", "weight_decay"):
             group[name] = checked(f"SGD: {name}", group[name])

@@ -10,6 +10,7 @@ import numpy as np
 from descend.core.arrays import get_array_module
 from descend.core.variable import Variable, array_of
 from descend.cuda import as_numpy
+from descend.optim.checks import checked
 
 if TYPE_CHECKING:
     from descend.optim.optimizer import Group, Optimizer
@@ -47,12 +48,25 @@ def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
             + "\n  ".join(complaints[:20])
             + more
         )
-    for name, group, option in options:
-        value = as_numpy(given[name]).tolist()
-        group[option] = tuple(value) if isinstance(value, list) else value
+    loaded = [_checked_options(optimizer, i, given) for i in range(len(optimizer.param_groups))]
+    for group, values in zip(optimizer.param_groups, loaded, strict=True):
+        for option, value in values.items():
+            group[option] = value
     for name, variable in variables.items():
         xp: Any = get_array_module(variable.data)
         variable.data = xp.array(as_numpy(given[name]), dtype=variable.dtype)
+
+
+def _checked_options(optimizer: Optimizer, i: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a group in a state, after the checks that new options go through."""
+    values = {}
+    for option in optimizer.param_groups[i]:
+        if option != "params":
+            value = as_numpy(given[f"groups.{i}.{option}"]).tolist()
+            values[option] = tuple(value) if isinstance(value, list) else value
+    checked(f"{optimizer.name}: lr", values["lr"])
+    optimizer.check(values)
+    return values
 
 
 def _options(optimizer: Optimizer) -> Iterator[tuple[str, Group, str]]:

@@ -100,7 +100,7 @@ def _label_ends(panel: Any, epoch: int, ends: list[tuple[float, str, str]], perc
     ends = sorted(ends)
     places = [value for value, _, _ in ends]
     if len(places) == 2 and places[1] - places[0] < apart:
-        middle = sum(places) / 2
+        middle = max(sum(places) / 2, low + apart / 2)
         places = [middle - apart / 2, middle + apart / 2]
     for (value, part, colour), place in zip(ends, places, strict=True):
         text = f"{part} {100 * value:.1f} %" if percent else f"{part} {value:.3f}"

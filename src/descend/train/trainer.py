@@ -91,7 +91,11 @@ class Trainer:
         return evaluate(self.model, loader, self.loss, self.metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a new process needs to go on bit for bit: `load_state_dict` takes it."""
+        """All that a new process needs to go on bit for bit: `load_state_dict` takes it.
+
+        Bit for bit where NumPy's BLAS runs on as many threads: their number decides in which
+        order products are summed.
+        """
         return {
             "step": self.step,
             "epoch": self.epoch,
