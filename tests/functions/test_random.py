@@ -203,7 +203,7 @@ def test_the_default_generator_moves_on():
         (np.ones(3), {"p": np.nan}, ValueError, "p is nan, a probability from 0 to 1 is needed"),
         (np.ones(3, int), {}, TypeError, "x is int64, floating point is needed"),
         (np.ones(3), {"rng": np.random.default_rng(0)}, TypeError,
-         "rng is a Generator, a descend.Generator, a seed or None is needed"),
+         "rng is NumPy's generator, a descend.Generator, a seed or None is needed"),
     ],
 )  # fmt: skip
 def test_what_dropout_refuses(x, params, kind, sentence):

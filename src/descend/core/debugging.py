@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from descend.core.variable import array_of
 if TYPE_CHECKING:
     from descend.core.function import Function
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 def user_line() -> str:

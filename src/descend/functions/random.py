@@ -151,7 +151,8 @@ def rng_or_default(name: str, rng: Any) -> Generator:
         return DEFAULT
     if isinstance(rng, (Generator, int, np.integer)) and not isinstance(rng, bool):
         return default_rng(rng)  # pyright: ignore[reportArgumentType]
-    raise TypeError(f"{name}: rng is {kind_of(rng)}, a descend.Generator, a seed or None is needed")
+    came = "NumPy's generator" if isinstance(rng, np.random.Generator) else kind_of(rng)
+    raise TypeError(f"{name}: rng is {came}, a descend.Generator, a seed or None is needed")
 
 
 @composition(
