@@ -1,15 +1,14 @@
 """One step of Adam on a 784-512-512-10 network, 128 samples, float32."""
 
+from itertools import pairwise
+
 import numpy as np
 
 WIDTHS = (784, 512, 512, 10)
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((128, WIDTHS[0])).astype(np.float32)
 T = RNG.integers(0, WIDTHS[-1], 128)
-WEIGHTS = [
-    (RNG.standard_normal((b, a)) / a**0.5).astype(np.float32)
-    for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)
-]
+WEIGHTS = [(RNG.standard_normal((b, a)) / a**0.5).astype(np.float32) for a, b in pairwise(WIDTHS)]
 
 
 def descend():

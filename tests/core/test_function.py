@@ -142,3 +142,12 @@ def test_functions_take_arguments_by_name():
     assert F.sum(x, 0).tolist() == F.sum(x, axis=0).tolist() == F.sum(x=x, axis=0).tolist()
     assert F.add(x0=1, x1=np.ones(1)).tolist() == [2]
     assert F.linear(x, weight=np.ones((2, 3))).shape == (2, 2)
+
+
+def test_a_notebook_rule_is_inherited():
+    class Same(Mul):
+        pass
+
+    x = Variable(np.array(3.0))
+    Same()(x, x).backward()
+    assert x.grad.data == 6.0

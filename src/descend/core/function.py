@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -81,15 +80,11 @@ class Function:
         super().__init_subclass__(**options)
         if "name" not in vars(cls):
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        cls.argument_names = tuple(inspect.signature(cls.forward).parameters)[1:]
-        rule = inspect.signature(cls.backward).parameters.values()
-        names = [p.name for p in rule if p.kind is p.KEYWORD_ONLY]
+        cls.argument_names = _argument_names(cls.forward)
+        if "backward" in vars(cls) and {"inputs", "outputs"} & {*cls.backward.__code__.co_names}:
+            cls.backward = _notebook_rule(cls.backward)
+        names = _keyword_only_names(cls.backward)
         cls._keeps = tuple((name, *_source_of(name, cls.argument_names)) for name in names)
-        if "backward" in vars(cls):
-            reads = {"inputs", "outputs"}.intersection(cls.backward.__code__.co_names)
-            if reads:
-                cls._keeps = (("held", "all", 0),)
-                cls.backward = _notebook_rule(cls.backward)
 
     def forward(self, *xs: Any) -> Any:
         """The value, from arrays."""
@@ -287,22 +282,9 @@ class FreedVariable:
         return f"FreedVariable({self.creator.name}, {self.shape}, {self.dtype})"
 
 
-class Alias(Function):
-    """The input itself."""
-
-    def forward(self, *xs: Array) -> Array:
-        """The input."""
-        return xs[0]
-
-    def backward(self, *gys: Any) -> Any:
-        """The gradient."""
-        return gys[0]
-
-
 def _notebook_rule(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A rule that reads ``self.inputs`` and ``self.outputs``, which must be there when it runs."""
 
-    @functools.wraps(rule)
     def backward(self: Function, *gys: Any, held: tuple[Any, Any]) -> Any:
         alive = [_alive(self, i, array) for i, array in enumerate(held[1])]
         self.outputs = [ref(y) for y in alive]
@@ -311,10 +293,27 @@ def _notebook_rule(rule: Callable[..., Any]) -> Callable[..., Any]:
     return backward
 
 
+def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The positional arguments of a method but for self. (inspect.signature takes 50 times longer,
+    which at 60 classes an import would feel.)"""
+    code = function.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    if code.co_flags & inspect.CO_VARARGS:
+        names += (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
+    return names
+
+
+def _keyword_only_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
 def _source_of(name: str, arguments: tuple[str, ...]) -> tuple[str, int]:
     """Where the value of a keyword-only argument of backward comes from."""
     if name in arguments:
         return "input", arguments.index(name)
+    if name == "held":
+        return "all", 0
     if re.fullmatch(r"y\d*", name):
         return "output", int(name[1:] or 0)
     stem, _, fact = name.rpartition("_")
@@ -358,3 +357,15 @@ def _earlier(leaf: Variable, array: Array) -> Variable:
     alias.kept, alias.outputs = {}, [ref(x)]
     x.set_creator(alias)
     return x
+
+
+class Alias(Function):
+    """The input itself."""
+
+    def forward(self, *xs: Array) -> Array:
+        """The input."""
+        return xs[0]
+
+    def backward(self, *gys: Any) -> Any:
+        """The gradient."""
+        return gys[0]

@@ -273,10 +273,12 @@ def output(array: Any, creator: Function, index: int = 0) -> Variable:
     Where an operation leaves no axis NumPy answers a scalar, with which it then computes several
     times faster than with a 0-d array: it stays one until somebody asks for ``data``.
     """
+    if type(array) is not ndarray and not isinstance(array, generic):
+        array = as_array(array)
     y = _blank(Variable)
-    y._data = array if isinstance(array, ndarray) or isinstance(array, generic) else as_array(array)
+    y._data = array
     y.name = y.grad = None
-    y.requires_grad = y._data.dtype.kind in "fc"
+    y.requires_grad = array.dtype.kind in "fc"
     y.creator = creator
     y.generation = creator.generation + 1
     y.index = index
