@@ -18,12 +18,25 @@ lint: .venv/ready
 doctest: .venv/ready
 	$(BIN)/python -m pytest -q --doctest-modules src
 
-# The environment is complete only when its last step has run.
+bench: .venv-peers/ready
+	.venv-peers/bin/python -m benchmarks.eager --write
+	.venv-peers/bin/python -m benchmarks.memory --write
+
+docs: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/python -m sphinx -q docs docs/_build/html
+
+# An environment is complete only when its last step has run.
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "descend needs Python 3.11 or newer; make PYTHON=python3.12 ... picks one")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+.venv-peers/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	touch $@
+
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers build dist .pytest_cache .ruff_cache .hypothesis

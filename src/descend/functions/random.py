@@ -18,7 +18,7 @@ from descend.core.arrays import Array, get_array_module, is_inexact
 from descend.core.config import config
 from descend.core.errors import kind_of
 from descend.core.function import as_operand
-from descend.core.variable import Variable
+from descend.core.variable import Variable, array_of
 from descend.functions.registry import Sample, composition
 
 # The constants of the paper: two multipliers, and what is added to the key in each round (the
@@ -182,7 +182,10 @@ def dropout(x, p=0.5, training=None, rng=None):
     # Half words are whole numbers below 2**32: p is rounded to a multiple of 2**-32.
     kept = bits >= round(p * 2**32) if p < 1 else bits != bits
     scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    return x * get_array_module(kept).reshape(kept * scale, x.shape)
+    factors = get_array_module(kept).reshape(kept * scale, x.shape)
+    if isinstance(factors, np.ndarray):  # the generator may be on the CPU where x is not
+        factors = get_array_module(array_of(x)).asarray(factors)
+    return x * factors
 
 
 # ---- the stream -------------------------------------------------------------------------------
