@@ -26,7 +26,7 @@ CASES = [
 ]
 
 WITHOUT_VARIABLES = {
-    "arange", "bool", "conj", "empty", "empty_like", "float32", "float64", "full", "int64", "ones",
+    "arange", "asarray", "bool", "conj", "empty", "empty_like", "float32", "float64", "full", "int64", "ones",
     "sort", "zeros",
 }  # fmt: skip
 """Names of the contract that rules do not use on Variables: they make arrays out of nothing, name a

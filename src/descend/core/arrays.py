@@ -17,7 +17,7 @@ Array = Any
 
 CONTRACT = tuple(
     """
-    abs add all any arange argmax argmin argsort astype broadcast_to bool clip concatenate
+    abs add all any arange argmax argmin argsort asarray astype broadcast_to bool clip concatenate
     conj copy cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32
     float64 full full_like greater greater_equal int64 isfinite isinf isnan less less_equal
     log log1p logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis
