@@ -17,7 +17,7 @@ from benchmarks.alternate import alternate
 from benchmarks.works import chain, cnn, mlp, rosenbrock
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-eager.md"
-COLUMNS = ("descend", "torch", "autograd", "jax")
+COLUMNS = {"descend": "descend", "torch": "PyTorch", "autograd": "autograd", "jax": "JAX (jit)"}
 
 WORKS: list[tuple[str, ModuleType, dict[str, float]]] = [
     (
@@ -39,7 +39,8 @@ def main() -> None:
     options = parser.parse_args()
 
     modules = {"torch": peers.torch(), "autograd": peers.peer("autograd"), "jax": peers.peer("jax")}
-    lines = ["| work | " + " | ".join(COLUMNS) + " | ratio (target) |", "|---|" + "---|" * 5]
+    head = " | ".join(COLUMNS.values())
+    lines = [f"| work | {head} | ratio (target) |", "|---|" + "---|" * 5]
     for title, work, targets in WORKS:
         steps = {"descend": work.descend()}
         for name, module in modules.items():
@@ -49,7 +50,7 @@ def main() -> None:
         times = alternate(steps, options.rounds, seconds=0.05)
         cells = [duration(times.get(name)) for name in COLUMNS]
         ratios = [
-            f"{times['descend'] / times[name]:.2f} of {name} (<= {target})"
+            f"{times['descend'] / times[name]:.2f} of {COLUMNS[name]} (<= {target})"
             for name, target in targets.items()
             if name in times
         ]

@@ -55,6 +55,6 @@ def jax(jax):
             x = jax.numpy.sin(x)
         return x.sum()
 
-    gradient = jax.grad(chain)
+    gradient = jax.jit(jax.grad(chain))
     x = jax.numpy.asarray(X)
     return lambda: jax.block_until_ready(gradient(x))

@@ -41,6 +41,6 @@ def autograd(autograd):
 
 def jax(jax):
     jax.config.update("jax_enable_x64", True)
-    gradient = jax.grad(lambda x, y: 100 * (y - x**2) ** 2 + (1 - x) ** 2, argnums=(0, 1))
+    gradient = jax.jit(jax.grad(lambda x, y: 100 * (y - x**2) ** 2 + (1 - x) ** 2, argnums=(0, 1)))
     x, y = jax.numpy.float64(X), jax.numpy.float64(Y)
     return lambda: jax.block_until_ready(gradient(x, y))

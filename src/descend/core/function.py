@@ -65,7 +65,7 @@ class Function:
     and hands None to the rule where x1 is a constant."""
 
     argument_names: ClassVar[tuple[str, ...]] = ()
-    _keeps: ClassVar[tuple[tuple[str, str, int], ...]] = ()
+    _keeps: ClassVar[tuple[tuple[str, str, int, int | None], ...]] = ()
 
     generation: int
     """The largest generation of the inputs."""
@@ -84,7 +84,9 @@ class Function:
         if "backward" in vars(cls) and {"inputs", "outputs"} & {*cls.backward.__code__.co_names}:
             cls.backward = _notebook_rule(cls.backward)
         names = _keyword_only_names(cls.backward)
-        cls._keeps = tuple((name, *_source_of(name, cls.argument_names)) for name in names)
+        cls._keeps = tuple(
+            (name, *_source_of(name, cls.argument_names), cls.kept_for.get(name)) for name in names
+        )
 
     def forward(self, *xs: Any) -> Any:
         """The value, from arrays."""
@@ -160,15 +162,17 @@ class Function:
             y = output(y, self)
             ys = (y,)
             self.outputs = [ref(y)]
-        self._keep_what_the_rule_names(arrays, ys)
+        self.kept = self._what_the_rule_names(arrays, ys)
         if settings.debug:
             debugging.watch(self)
         return y
 
-    def _keep_what_the_rule_names(self, arrays: list[Any], ys: tuple[Variable, ...]) -> None:
-        self.kept = kept = {}
-        for name, source, index in self._keeps:
-            if source == "input":
+    def _what_the_rule_names(self, arrays: list[Any], ys: tuple[Variable, ...]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, source, index, wanted in self._keeps:
+            if wanted is not None and self.edges[wanted] is None:
+                kept[name] = None
+            elif source == "input":
                 kept[name] = arrays[index] if index < len(arrays) else None
             elif source == "output":
                 kept[name] = ys[index]._data
@@ -176,10 +180,7 @@ class Function:
                 kept[name] = (tuple(arrays), tuple(y.data for y in ys))
             else:
                 kept[name] = self._fact(name, source, index, arrays)
-        if self.kept_for:
-            for name, index in self.kept_for.items():
-                if self.edges[index] is None:
-                    kept[name] = None
+        return kept
 
     def _fact(self, name: str, fact: str, index: int, arrays: list[Any]) -> Any:
         """What a rule wants to know besides arrays: a shape, a dtype, what forward handed on."""
@@ -220,7 +221,7 @@ class Function:
     def _kept_as_variables(self) -> dict[str, Any]:
         """What is kept, as the Variables it came from: the next derivative runs through them."""
         kept = dict(self.kept)
-        for name, source, index in self._keeps:
+        for name, source, index, _ in self._keeps:
             if source == "input":
                 kept[name] = self._input(index, kept[name])
             elif source == "output":
@@ -243,7 +244,7 @@ class Function:
 
         One whose array nobody keeps answers a `FreedVariable`, a constant that nobody keeps None.
         """
-        kept = {i: self.kept[name] for name, source, i in self._keeps if source == "input"}
+        kept = {i: self.kept[name] for name, source, i, _ in self._keeps if source == "input"}
         if "held" in self.kept:
             kept = dict(enumerate(self.kept["held"][0]))
         return [self._input_or_freed(i, kept.get(i)) for i in range(len(self.edges))]
