@@ -15,7 +15,11 @@ from descend.functions.registry import Sample, composition, primitive
 
 
 class Sigmoid(Function):
-    """1 / (1 + exp(-x)), without overflow."""
+    """1 / (1 + exp(-x)), without overflow.
+
+    >>> F.sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
 
     samples = UNARY
 
@@ -29,7 +33,11 @@ class Sigmoid(Function):
 
 
 class LogSigmoid(Function):
-    """log(sigmoid(x)), without overflow."""
+    """log(sigmoid(x)), without overflow.
+
+    >>> F.logsigmoid(np.array([-1000.0, 1000.0]))
+    array([-1000.,     0.])
+    """
 
     name = "logsigmoid"
     samples = UNARY
@@ -43,7 +51,11 @@ class LogSigmoid(Function):
 
 
 class ReLU(Function):
-    """The larger of x and 0; the derivative at 0 is 0."""
+    """The larger of x and 0; the derivative at 0 is 0.
+
+    >>> F.relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
 
     name = "relu"
     samples = UNARY
@@ -56,7 +68,11 @@ class ReLU(Function):
 
 
 class LeakyReLU(Function):
-    """x where it is positive, ``negative_slope`` times x elsewhere."""
+    """x where it is positive, ``negative_slope`` times x elsewhere.
+
+    >>> F.leaky_relu(np.array([-1.0, 2.0]), negative_slope=0.1)
+    array([-0.1,  2. ])
+    """
 
     name = "leaky_relu"
     samples = (*UNARY, Sample((3, 4), negative_slope=0.2))
@@ -83,6 +99,9 @@ def gelu(x, approximate="none"):
 
     ``approximate="tanh"`` takes tanh(sqrt(2/pi) * (x + 0.044715 x**3)) for the error function.
     Hendrycks and Gimpel, 2016, https://doi.org/10.48550/arXiv.1606.08415.
+
+    >>> F.gelu(np.array([-1.0, 0.0, 1.0]))
+    array([-0.15865525,  0.        ,  0.84134475])
     """
     x = as_operand(x)
     if approximate == "none":
@@ -97,6 +116,9 @@ def log_softmax(x, axis=-1):
     """log(softmax(x)) over ``axis``, without overflow; -inf stays -inf.
 
     Where all of x is -inf so is the result, with gradient 0.
+
+    >>> F.log_softmax(np.array([1000.0, 1000.0, -np.inf]))
+    array([-0.69314718, -0.69314718,        -inf])
     """
     x = as_operand(x)
     # The largest element cancels, so it can be taken for a constant.

@@ -56,7 +56,11 @@ class Add(Broadcasting):
 
 
 class Subtract(Broadcasting):
-    """The difference x0 - x1."""
+    """The difference x0 - x1.
+
+    >>> F.subtract(np.array([3.0, 1.0]), 2)
+    array([ 1., -1.])
+    """
 
     samples = BINARY
 
@@ -68,7 +72,13 @@ class Subtract(Broadcasting):
 
 
 class Multiply(Broadcasting):
-    """The product x0 * x1."""
+    """The product x0 * x1.
+
+    >>> x = Variable(np.array([1.0, 2.0]))
+    >>> F.multiply(x, 3).sum().backward()
+    >>> x.grad
+    Variable([3. 3.])
+    """
 
     samples = BINARY
     kept_for = {"x0": 1, "x1": 0}
@@ -81,7 +91,11 @@ class Multiply(Broadcasting):
 
 
 class Divide(Broadcasting):
-    """The quotient x0 / x1."""
+    """The quotient x0 / x1.
+
+    >>> F.divide(Variable(np.array([1.0, 3.0])), 2)
+    Variable([0.5 1.5])
+    """
 
     samples = (
         Sample((3, 4), (3, 4), low=0.3, high=3),
@@ -101,7 +115,11 @@ class Divide(Broadcasting):
 
 
 class Negative(Function):
-    """The negative -x."""
+    """The negative -x.
+
+    >>> F.negative(np.array([1.0, -2.0]))
+    array([-1.,  2.])
+    """
 
     samples = UNARY
 
@@ -161,7 +179,13 @@ class Power(Broadcasting):
 
 
 class Square(Function):
-    """The square x**2."""
+    """The square x**2.
+
+    >>> x = Variable(np.array(3.0))
+    >>> F.square(x).backward()
+    >>> x.grad
+    Variable(6.0)
+    """
 
     samples = UNARY
 
@@ -173,7 +197,11 @@ class Square(Function):
 
 
 class Sqrt(Function):
-    """The square root; its derivative at 0 is infinite."""
+    """The square root; its derivative at 0 is infinite.
+
+    >>> F.sqrt(np.array([4.0, 9.0]))
+    array([2., 3.])
+    """
 
     samples = POSITIVE
 
@@ -185,7 +213,11 @@ class Sqrt(Function):
 
 
 class Reciprocal(Function):
-    """The reciprocal 1 / x."""
+    """The reciprocal 1 / x.
+
+    >>> F.reciprocal(np.array([4.0, 0.5]))
+    array([0.25, 2.  ])
+    """
 
     samples = POSITIVE
 
@@ -197,7 +229,13 @@ class Reciprocal(Function):
 
 
 class Abs(Function):
-    """The absolute value; its derivative at 0 is 0."""
+    """The absolute value; its derivative at 0 is 0.
+
+    >>> x = Variable(np.array([-2.0, 0.0, 3.0]))
+    >>> F.abs(x).sum().backward()
+    >>> x.grad
+    Variable([-1.  0.  1.])
+    """
 
     samples = UNARY
 
@@ -219,13 +257,21 @@ class Stepwise(Function):
 
 
 class Sign(Stepwise):
-    """-1, 0 or 1; the derivative is 0."""
+    """-1, 0 or 1; the derivative is 0.
+
+    >>> F.sign(np.array([-2.0, 0.0, 3.0]))
+    array([-1.,  0.,  1.])
+    """
 
     samples = UNARY
 
 
 class Round(Stepwise):
-    """To ``decimals`` digits behind the point, halves to even; the derivative is 0."""
+    """To ``decimals`` digits behind the point, halves to even; the derivative is 0.
+
+    >>> F.round(np.array([0.5, 1.26]), decimals=1)
+    array([0.5, 1.3])
+    """
 
     samples = (Sample((3, 4)), Sample((3,), decimals=1))
 
@@ -256,7 +302,11 @@ class Maximum(Broadcasting):
 
 
 class Minimum(Broadcasting):
-    """The smaller of x0 and x1; where they are equal each gets half of the gradient."""
+    """The smaller of x0 and x1; where they are equal each gets half of the gradient.
+
+    >>> F.minimum(np.array([1.0, 3.0]), 2)
+    array([1., 2.])
+    """
 
     samples = BINARY
 
@@ -294,6 +344,11 @@ def clip(x, min=None, max=None):
     """x held between ``min`` and ``max``; None leaves that side open.
 
     At a bound, x and the bound each get half of the gradient.
+
+    >>> x = Variable(np.array([-2.0, 0.5, 1.0]))
+    >>> F.clip(x, -1, 1).sum().backward()
+    >>> x.grad
+    Variable([0.  1.  0.5])
     """
     if min is not None:
         x = maximum(x, min)

@@ -9,7 +9,11 @@ from descend.functions.registry import primitive
 
 
 class Exp(Function):
-    """e to the power x."""
+    """e to the power x.
+
+    >>> F.exp(np.array([0.0, 1.0]))
+    array([1.        , 2.71828183])
+    """
 
     samples = UNARY
 
@@ -21,7 +25,11 @@ class Exp(Function):
 
 
 class Expm1(Function):
-    """exp(x) - 1, exact for small x."""
+    """exp(x) - 1, exact for small x.
+
+    >>> F.expm1(np.array([0.0, 1e-12]))
+    array([0.e+00, 1.e-12])
+    """
 
     samples = UNARY
 
@@ -33,7 +41,13 @@ class Expm1(Function):
 
 
 class Log(Function):
-    """The natural logarithm."""
+    """The natural logarithm.
+
+    >>> x = Variable(np.array(4.0))
+    >>> F.log(x).backward()
+    >>> x.grad
+    Variable(0.25)
+    """
 
     samples = POSITIVE
 
@@ -45,7 +59,11 @@ class Log(Function):
 
 
 class Log1p(Function):
-    """log(1 + x), exact for small x."""
+    """log(1 + x), exact for small x.
+
+    >>> F.log1p(np.array([0.0, 1e-12]))
+    array([0.e+00, 1.e-12])
+    """
 
     samples = POSITIVE
 
@@ -75,7 +93,11 @@ class Sin(Function):
 
 
 class Cos(Function):
-    """The cosine of x in radians."""
+    """The cosine of x in radians.
+
+    >>> F.cos(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
 
     samples = UNARY
 
@@ -87,7 +109,11 @@ class Cos(Function):
 
 
 class Tan(Function):
-    """The tangent of x in radians."""
+    """The tangent of x in radians.
+
+    >>> F.tan(np.array([0.0, 1.0]))
+    array([0.        , 1.55740772])
+    """
 
     samples = UNARY
 
@@ -99,7 +125,11 @@ class Tan(Function):
 
 
 class Tanh(Function):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> F.tanh(np.array([0.0, 1.0, 100.0]))
+    array([0.        , 0.76159416, 1.        ])
+    """
 
     samples = UNARY
 
@@ -111,7 +141,11 @@ class Tanh(Function):
 
 
 class Sinh(Function):
-    """The hyperbolic sine."""
+    """The hyperbolic sine.
+
+    >>> F.sinh(np.array([0.0, 1.0]))
+    array([0.        , 1.17520119])
+    """
 
     samples = UNARY
 
@@ -123,7 +157,11 @@ class Sinh(Function):
 
 
 class Cosh(Function):
-    """The hyperbolic cosine."""
+    """The hyperbolic cosine.
+
+    >>> F.cosh(np.array([0.0, 1.0]))
+    array([1.        , 1.54308063])
+    """
 
     samples = UNARY
 

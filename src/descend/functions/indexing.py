@@ -125,7 +125,11 @@ where = primitive(Where)
     Sample((3,), 1),
 )
 def take(x, indices, axis=None):
-    """The elements of x at ``indices`` along ``axis``, of the flattened x if None."""
+    """The elements of x at ``indices`` along ``axis``, of the flattened x if None.
+
+    >>> F.take(np.array([10.0, 20.0, 30.0]), [2, 0, 0])
+    array([30., 10., 10.])
+    """
     x = as_operand(x)
     if axis is None:
         x, axis = F.flatten(x), 0
@@ -138,6 +142,10 @@ def take_along_axis(x, indices, axis=-1):
     """For each line of x along ``axis``, its elements at that line's ``indices``.
 
     ``indices`` has x's shape but for the length of ``axis``; its other lengths may be 1.
+
+    >>> F.take_along_axis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]), axis=1)
+    array([[2.],
+           [3.]])
     """
     x = as_operand(x)
     return getitem(x, _along_axis("take_along_axis", array_of(indices), x.shape, axis))
@@ -148,6 +156,9 @@ def scatter_add(x, axis, index, src):
     """x with the elements of ``src`` added, each line along ``axis`` at that line's ``index``.
 
     ``index`` and ``src`` have one shape: that of x but for the length of ``axis``.
+
+    >>> F.scatter_add(np.zeros((1, 3)), 1, np.array([[2, 2]]), np.array([[1.0, 5.0]]))
+    array([[0., 0., 6.]])
     """
     x, src, index = as_operand(x), as_operand(src), array_of(index)
     if np.shape(index) != src.shape:
@@ -161,7 +172,11 @@ def scatter_add(x, axis, index, src):
 
 @composition(Sample((3, 4), 0, [2, 2], (2, 4)), Sample((3, 4), -1, [0, 1, 0], (3, 3)))
 def index_add(x, axis, index, source):
-    """x with the slices of ``source`` along ``axis`` added at the places ``index``."""
+    """x with the slices of ``source`` along ``axis`` added at the places ``index``.
+
+    >>> F.index_add(np.zeros(3), 0, [0, 0, 2], np.array([1.0, 2.0, 4.0]))
+    array([3., 0., 4.])
+    """
     x = as_operand(x)
     axis = axis_of("index_add", axis, x.ndim)
     index = np.asarray(array_of(index))
@@ -170,7 +185,12 @@ def index_add(x, axis, index, source):
 
 @composition(Sample(ROWS, (3, 4)), Sample(np.array(1), (3, 2)))
 def embedding(indices, weight):
-    """The rows of ``weight`` (rows, features) at ``indices``: (..., features)."""
+    """The rows of ``weight`` (rows, features) at ``indices``: (..., features).
+
+    >>> F.embedding(np.array([1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[3., 4.],
+           [1., 2.]])
+    """
     indices = np.asarray(array_of(indices))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices are {indices.dtype}, integers are needed")

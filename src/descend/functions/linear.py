@@ -72,6 +72,9 @@ class Linear(Function):
     """x @ weight.T + bias.
 
     x is (..., in), weight (out, in), bias (out,) or None; the result is (..., out).
+
+    >>> F.linear(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([0.0, 10.0]))
+    array([ 1., 13.])
     """
 
     samples = (

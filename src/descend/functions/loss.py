@@ -29,6 +29,9 @@ def mse_loss(x, t, reduction="mean"):
     """The squared difference of x and t: its mean, its "sum", or each one ("none").
 
     The shapes must be equal: nothing is broadcast.
+
+    >>> F.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(2.)
     """
     x, t = _pair("mse_loss", x, t)
     return _reduced("mse_loss", F.square(x - t), reduction)
@@ -39,6 +42,9 @@ def l1_loss(x, t, reduction="mean"):
     """The absolute difference of x and t: its mean, its "sum", or each one ("none").
 
     The shapes must be equal: nothing is broadcast.
+
+    >>> F.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    array(1.)
     """
     x, t = _pair("l1_loss", x, t)
     return _reduced("l1_loss", F.abs(x - t), reduction)
@@ -98,6 +104,9 @@ def nll_loss(x, t, weight=None, ignore_index=-100, reduction="mean", axis=1):
     """Minus x at the target: `cross_entropy` of logarithms of probabilities.
 
     x is (N, C) or (N, C, ...), t the index of the class, integers in x's shape without ``axis``.
+
+    >>> F.nll_loss(np.log(np.array([[0.5, 0.5], [0.2, 0.8]])), np.array([0, 1]), reduction="none")
+    array([0.69314718, 0.22314355])
     """
     x, t = as_operand(x), as_operand(t)
     axis = _class_axis("nll_loss", x, axis)
@@ -117,6 +126,10 @@ def binary_cross_entropy_with_logits(x, t, weight=None, pos_weight=None, reducti
 
     x and t have one shape; ``weight`` and ``pos_weight`` broadcast to it. A term whose factor is 0
     adds 0, even where x is infinite.
+
+    >>> x, t = np.array([0.0, -1000.0]), np.array([1.0, 1.0])
+    >>> F.binary_cross_entropy_with_logits(x, t, reduction="none")
+    array([6.93147181e-01, 1.00000000e+03])
     """
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, x, t)

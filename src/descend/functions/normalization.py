@@ -27,6 +27,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     ``normalized_shape`` is the shape of the last axes of x, over which mean and variance are taken;
     ``weight`` and ``bias`` have this shape. Ba, Kiros and Hinton, 2016,
     https://doi.org/10.48550/arXiv.1607.06450.
+
+    >>> F.layer_norm(np.array([[1.0, 2.0, 3.0]]), 3).round(3)
+    array([[-1.225,  0.   ,  1.225]])
     """
     x = as_operand(x)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -64,6 +67,11 @@ def batch_norm(
 
     Raises ValueError when training on one value a channel, which has no variance. Ioffe and
     Szegedy, 2015, https://doi.org/10.48550/arXiv.1502.03167.
+
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> F.batch_norm(x, None, None, training=True).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
     """
     x = as_operand(x)
     if x.ndim < 2:

@@ -169,6 +169,9 @@ def dropout(x, p=0.5, training=None, rng=None):
     Unchanged when not training; None asks ``using_config("train", ...)``. One half word is drawn
     an element, in x's order. Srivastava et al., JMLR 15, 2014,
     https://jmlr.org/papers/v15/srivastava14a.html.
+
+    >>> F.dropout(np.ones(6), p=0.5, rng=0)
+    array([0., 0., 2., 0., 0., 0.])
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}, a probability from 0 to 1 is needed")

@@ -75,13 +75,23 @@ class Extreme(Reduction):
 
 
 class Max(Extreme):
-    """The largest element over ``axis``; equal ones share the gradient evenly."""
+    """The largest element over ``axis``; equal ones share the gradient evenly.
+
+    >>> x = Variable(np.array([1.0, 3.0, 3.0]))
+    >>> F.max(x).backward()
+    >>> x.grad
+    Variable([0.  0.5 0.5])
+    """
 
     samples = REDUCTIONS
 
 
 class Min(Extreme):
-    """The smallest element over ``axis``; equal ones share the gradient evenly."""
+    """The smallest element over ``axis``; equal ones share the gradient evenly.
+
+    >>> F.min(np.array([[1.0, 3.0], [2.0, 0.0]]), axis=0)
+    array([1., 0.])
+    """
 
     samples = REDUCTIONS
 
@@ -90,6 +100,9 @@ class LogSumExp(Reduction):
     """log(sum(exp(x))) over ``axis``, without overflow.
 
     It is -inf with gradient 0 where all of x is -inf.
+
+    >>> F.logsumexp(np.array([1000.0, 1000.0]))
+    array(1000.69314718)
     """
 
     name = "logsumexp"
@@ -144,13 +157,21 @@ logsumexp = primitive(LogSumExp)
     Sample((3, 4)), Sample((3, 4), axis=-1), Sample((2, 3, 2), axis=1), Sample((0,), axis=0)
 )
 def cumsum(x, axis=None):
-    """The running sum along ``axis``, along the flattened x if None."""
+    """The running sum along ``axis``, along the flattened x if None.
+
+    >>> F.cumsum(np.array([1.0, 2.0, 3.0]))
+    array([1., 3., 6.])
+    """
     return CumSum(0)(F.flatten(x)) if axis is None else CumSum(axis)(x)
 
 
 @composition(*REDUCTIONS)
 def mean(x, axis=None, keepdims=False):
-    """The arithmetic mean over ``axis``, over everything if None; float16 is summed in float32."""
+    """The arithmetic mean over ``axis``, over everything if None; float16 is summed in float32.
+
+    >>> F.mean(np.array([[1.0, 3.0], [2.0, 4.0]]), axis=1)
+    array([2., 3.])
+    """
     x = as_operand(x)
     if x.dtype == np.float16:
         return F.astype(mean(F.astype(x, np.float32), axis, keepdims), np.float16)
@@ -160,7 +181,11 @@ def mean(x, axis=None, keepdims=False):
 
 @composition(*REDUCTIONS, Sample((3, 4), axis=1, ddof=1))
 def var(x, axis=None, ddof=0, keepdims=False):
-    """The variance over ``axis``: the squared distance from the mean, divided by (n - ddof)."""
+    """The variance over ``axis``: the squared distance from the mean, divided by (n - ddof).
+
+    >>> F.var(np.array([1.0, 3.0]), ddof=1)
+    array(2.)
+    """
     x = as_operand(x)
     if x.dtype == np.float16:
         return F.astype(var(F.astype(x, np.float32), axis, ddof, keepdims), np.float16)
@@ -171,7 +196,13 @@ def var(x, axis=None, ddof=0, keepdims=False):
 
 @composition(*REDUCTIONS[:3], Sample((3, 4), axis=1, ddof=1))
 def std(x, axis=None, ddof=0, keepdims=False):
-    """The standard deviation over ``axis``; where all elements are equal its gradient is 0."""
+    """The standard deviation over ``axis``; where all elements are equal its gradient is 0.
+
+    >>> x = Variable(np.array([2.0, 2.0]))
+    >>> F.std(x).backward()
+    >>> x.grad
+    Variable([0. 0.])
+    """
     square = var(x, axis, ddof, keepdims)
     constant = array_of(square) == 0
     return F.where(constant, 0, F.sqrt(F.where(constant, 1, square)))
@@ -183,6 +214,11 @@ def prod(x, axis=None, keepdims=False):
 
     Neighbours are multiplied pair by pair, so nothing is divided and every derivative is right
     where some elements are 0.
+
+    >>> x = Variable(np.array([0.0, 3.0, 4.0]))
+    >>> F.prod(x).backward()
+    >>> x.grad
+    Variable([12.  0.  0.])
     """
     x = as_operand(x)
     axes = axes_of("prod", axis, x.ndim)

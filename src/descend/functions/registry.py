@@ -18,10 +18,11 @@ Tests, documentation and the checkers of `descend.testing` go through `OPERATION
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -121,8 +122,14 @@ def composition(*samples: Sample) -> Callable[[Implementation], Implementation]:
     """Register a function of other operations, with the samples it is tested on."""
 
     def enter(function: Implementation) -> Implementation:
-        OPERATIONS[function.__name__] = Operation(function.__name__, function, samples, None)
-        return function
+        @functools.wraps(function)
+        def call(*arguments: Any, **params: Any) -> Any:
+            y = function(*arguments, **params)
+            # Operators leave NumPy's scalars where there is no axis: arrays in, arrays out
+            return np.asarray(y) if isinstance(y, np.generic) else y
+
+        OPERATIONS[function.__name__] = Operation(function.__name__, call, samples, None)
+        return cast(Implementation, call)
 
     return enter
 

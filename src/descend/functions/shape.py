@@ -46,7 +46,13 @@ class Reshape(Function):
 
 
 class Transpose(Function):
-    """The axes in another order, reversed if ``axes`` is None."""
+    """The axes in another order, reversed if ``axes`` is None.
+
+    >>> F.transpose(np.arange(6).reshape(2, 3))
+    array([[0, 3],
+           [1, 4],
+           [2, 5]])
+    """
 
     samples = (Sample((3, 4)), Sample((2, 3, 4), axes=(1, -1, 0)), Sample(()), Sample((0, 2)))
 
@@ -64,7 +70,12 @@ class Transpose(Function):
 
 
 class BroadcastTo(Function):
-    """x repeated along new axes and along those of length 1, until it has ``shape``."""
+    """x repeated along new axes and along those of length 1, until it has ``shape``.
+
+    >>> F.broadcast_to(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
 
     samples = (Sample((3, 1), shape=(2, 3, 4)), Sample((), shape=(2,)), Sample((1,), shape=(0,)))
 
@@ -127,6 +138,9 @@ class Pad(Function):
     """x with a border of ``constant_values``.
 
     ``pad_width`` is (before, after) for each axis, or what NumPy takes instead of that.
+
+    >>> F.pad(np.array([1.0, 2.0]), (1, 2))
+    array([0., 1., 2., 0., 0.])
     """
 
     samples = (
@@ -154,7 +168,13 @@ class Pad(Function):
 
 
 class AsType(Function):
-    """x in another dtype; the gradient comes back in x's own."""
+    """x in another dtype; the gradient comes back in x's own.
+
+    >>> x = Variable(np.array([1.5], np.float32))
+    >>> F.astype(x, np.float64).backward()
+    >>> x.grad.dtype
+    dtype('float32')
+    """
 
     name = "astype"
     samples = (Sample((3,), np.float64), Sample((), np.float64))
@@ -170,7 +190,11 @@ class AsType(Function):
 
 
 class Copy(Function):
-    """x in memory of its own."""
+    """x in memory of its own.
+
+    >>> F.copy(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
 
     samples = (Sample((3, 4)), Sample(()))
 
@@ -206,7 +230,12 @@ def concatenate(xs, axis=0):
 
 @composition(Sample([(2, 3), (2, 3)]), Sample([(2,), (2,)], axis=-1), Sample([()]))
 def stack(xs, axis=0):
-    """Arrays of one shape along a new axis."""
+    """Arrays of one shape along a new axis.
+
+    >>> F.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])], axis=1)
+    array([[1., 3.],
+           [2., 4.]])
+    """
     xs = [as_operand(x) for x in xs]
     shapes = {x.shape for x in xs}
     if len(shapes) != 1:
@@ -217,7 +246,11 @@ def stack(xs, axis=0):
 
 @composition(Sample((3, 2, 4), shape=(2, 1)), Sample((2, 3), shape=(2, 3)), Sample((4,), shape=()))
 def sum_to(x, shape):
-    """x summed over the axes that broadcasting ``shape`` to x's would repeat."""
+    """x summed over the axes that broadcasting ``shape`` to x's would repeat.
+
+    >>> F.sum_to(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    """
     x, shape = as_operand(x), tuple(shape)
     lead = x.ndim - len(shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:], strict=True)):
@@ -227,7 +260,11 @@ def sum_to(x, shape):
 
 @composition(Sample((3, 4), axis=1), Sample((3,), axis=(0, -1)), Sample((), axis=0))
 def expand_dims(x, axis):
-    """x with a new axis of length 1 at each place named by ``axis``."""
+    """x with a new axis of length 1 at each place named by ``axis``.
+
+    >>> F.expand_dims(np.ones(3), axis=0).shape
+    (1, 3)
+    """
     x = as_operand(x)
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     axes = axes_of("expand_dims", axes, x.ndim + len(axes))
@@ -237,7 +274,11 @@ def expand_dims(x, axis):
 
 @composition(Sample((1, 3, 1)), Sample((1, 3, 1), axis=0), Sample((1, 3, 1), axis=(0, -1)))
 def squeeze(x, axis=None):
-    """x without its axes of length 1, or without those named."""
+    """x without its axes of length 1, or without those named.
+
+    >>> F.squeeze(np.ones((1, 3, 1))).shape
+    (3,)
+    """
     x = as_operand(x)
     if axis is None:
         return reshape(x, tuple(size for size in x.shape if size != 1))
@@ -250,7 +291,11 @@ def squeeze(x, axis=None):
 
 @composition(Sample((2, 3, 4), 0, -1))
 def swapaxes(x, axis1, axis2):
-    """x with two axes exchanged."""
+    """x with two axes exchanged.
+
+    >>> F.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     x = as_operand(x)
     order = list(range(x.ndim))
     i, j = axis_of("swapaxes", axis1, x.ndim), axis_of("swapaxes", axis2, x.ndim)
@@ -260,7 +305,11 @@ def swapaxes(x, axis1, axis2):
 
 @composition(Sample((2, 3, 4), 0, -1), Sample((2, 3, 4), source=(0, 1), destination=(-1, 0)))
 def moveaxis(x, source, destination):
-    """x with some axes moved to other places, the rest in their order."""
+    """x with some axes moved to other places, the rest in their order.
+
+    >>> F.moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     x = as_operand(x)
     sources = axes_of("moveaxis", source, x.ndim)
     places = axes_of("moveaxis", destination, x.ndim)
@@ -274,7 +323,11 @@ def moveaxis(x, source, destination):
 
 @composition(Sample((2, 3, 4)), Sample((2, 3, 4), 1), Sample((2, 3, 4), 0, 1), Sample(()))
 def flatten(x, start_axis=0, end_axis=-1):
-    """x with the axes from ``start_axis`` to ``end_axis`` made one."""
+    """x with the axes from ``start_axis`` to ``end_axis`` made one.
+
+    >>> F.flatten(np.ones((2, 3, 4)), start_axis=1).shape
+    (2, 12)
+    """
     x = as_operand(x)
     if x.ndim == 0:
         return reshape(x, (1,))

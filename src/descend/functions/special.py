@@ -14,7 +14,11 @@ from descend.functions.registry import primitive
 
 
 class Erf(Function):
-    """The error function 2 / sqrt(pi) * integral of exp(-t**2) from 0 to x."""
+    """The error function 2 / sqrt(pi) * integral of exp(-t**2) from 0 to x.
+
+    >>> F.erf(np.array([0.0, 0.5, 5.0]))
+    array([0.        , 0.52049988, 1.        ])
+    """
 
     samples = UNARY
 
