@@ -342,3 +342,41 @@ def test_pythons_sum_starts_at_int_zero_and_float32_stays():
     assert total.dtype == np.float32
     F.sum(total).backward()
     assert xs[0].grad.dtype == np.float32
+
+
+def test_an_error_leaves_every_grad_as_it_was():
+    class Fails(Function):
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, gy):
+            raise ZeroDivisionError
+
+    x = Variable(np.ones(2))
+    y = Fails()(x) * 2 + x
+    seed = y.grad = Variable(np.ones(2))
+    for retain_grad in (False, True):
+        with pytest.raises(ZeroDivisionError):
+            y.backward(retain_grad=retain_grad)
+        assert y.grad is seed and x.grad is None
+        np.testing.assert_array_equal(seed.data, [1, 1])
+
+
+def test_gradients_looks_at_nothing_older_than_its_inputs():
+    x = Variable(np.array(2.0))
+    old = x * 3
+    h = old * old
+    y = h * h
+    del old.creator.edges  # a walk that came by would fail
+    assert gradients(y, h)[0].data == 72.0
+
+
+def test_rebinding_what_lies_between_changes_no_gradient():
+    x = Variable(np.array(3.0))
+    h = x * x
+    y = F.exp(h) * h
+    h.data = np.array(-1.0)
+    (gx,) = gradients(y, x, create_graph=True)
+    (ggx,) = gradients(gx, x)
+    np.testing.assert_allclose(gx.data, 6 * np.exp(9) * 10, rtol=1e-14)
+    np.testing.assert_allclose(ggx.data, np.exp(9) * (2 * 10 + 36 * 11), rtol=1e-13)

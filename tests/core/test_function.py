@@ -151,3 +151,18 @@ def test_a_notebook_rule_is_inherited():
     x = Variable(np.array(3.0))
     Same()(x, x).backward()
     assert x.grad.data == 6.0
+
+
+def test_forward_may_answer_a_list_of_outputs():
+    class Both(Function):
+        def forward(self, x):
+            return [x * 2, x * 3]
+
+        def backward(self, gy0, gy1):
+            return gy0 * 2 + gy1 * 3
+
+    x = Variable(np.ones(2))
+    first, second = Both()(x)
+    (first + second).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [5, 5])
+    assert [type(y) for y in Both()(np.ones(2))] == [np.ndarray] * 2

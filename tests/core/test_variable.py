@@ -159,6 +159,11 @@ def test_unchain_backward_cuts_everything_behind():
     assert h.grad.data == 3.0
 
 
+def test_elements_are_not_assigned():
+    with pytest.raises(TypeError, match=r"assignment: .*F\.where"):
+        Variable(np.ones(3))[0] = 2.0
+
+
 def test_a_zero_dimensional_result_is_an_array():
     y = Variable(np.array(2.0)) * 3
     assert type(y.data) is np.ndarray and y.data.shape == ()

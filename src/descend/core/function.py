@@ -135,6 +135,8 @@ class Function:
                 else:
                     edges.append(None)
             y = self.forward(*arrays)
+            if type(y) is list:
+                y = tuple(y)
         except (ValueError, TypeError, IndexError) as error:
             raise self._refusal(error, arrays) from error
         except AttributeError:

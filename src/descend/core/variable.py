@@ -198,6 +198,12 @@ class Variable(Operators):
             raise TypeError("iteration: a 0-d Variable has no elements to go through")
         return (self[i] for i in range(len(self)))
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "assignment: the elements of a Variable are not set, since its graph would not know; "
+            "F.where or F.scatter_add make a new one, x.data[...] = value changes a leaf"
+        )
+
     def __bool__(self) -> bool:
         return bool(self.data)
 
