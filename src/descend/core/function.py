@@ -134,7 +134,8 @@ class Function:
                         generation = x.generation
                 else:
                     edges.append(None)
-            y = self.forward(*arrays)
+            # One argument is the commonest case, and a call without a star costs half.
+            y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
                 y = tuple(y)
         except (ValueError, TypeError, IndexError) as error:
@@ -164,7 +165,7 @@ class Function:
             y = output(y, self)
             ys = (y,)
             self.outputs = [ref(y)]
-        self.kept = self._what_the_rule_names(arrays, ys)
+        self.kept = self._what_the_rule_names(arrays, ys) if self._keeps else {}
         if settings.debug:
             debugging.watch(self)
         return y
