@@ -55,12 +55,12 @@ TABLE = [
     (
         lambda: v(2) - "a",
         TypeError,
-        "subtract: x0 (2,): a str came; a Variable, an array or a number is needed",
+        "subtract: a str came for x1; a Variable, an array or a number is needed",
     ),
     (
         lambda: v(2) / None,
         TypeError,
-        "divide: x0 (2,), x1 None: unsupported operand type(s) for /: 'float' and 'NoneType'",
+        "divide: None came for x1; a Variable, an array or a number is needed",
     ),
     (
         lambda: pow(v(2), 2, 3),
@@ -95,7 +95,7 @@ TABLE = [
     (
         lambda: F.sin("x"),
         TypeError,
-        "sin: a str came; a Variable, an array or a number is needed",
+        "sin: a str came for x; a Variable, an array or a number is needed",
     ),
     (
         lambda: F.sum(v(2), axes=0),
@@ -511,6 +511,46 @@ TABLE = [
         lambda: F.index_add(v(3), 0, [0, 9], v(2)),
         IndexError,
         "scatter_to: x (2,): an index is out of bounds for axis 0 with size 3",
+    ),
+    (
+        lambda: F.matmul(v(2), "a"),
+        TypeError,
+        "matmul: a str came for x1; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.where(np.ones(2, bool), v(2), "a"),
+        TypeError,
+        "where: a str came for x1; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.concatenate([v(2), "a"]),
+        TypeError,
+        "concatenate: a str came; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.linear(v(2), None),
+        TypeError,
+        "linear: None came for weight; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.sum(None),
+        TypeError,
+        "sum: None came for x; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.mean(None),
+        TypeError,
+        "mean: None came; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.sin([[1.0], [2.0, 3.0]]),
+        TypeError,
+        "sin: a list came for x; a Variable, an array or a number is needed",
+    ),
+    (
+        lambda: F.conv2d(v(1, 1, 4, 4), "a"),
+        TypeError,
+        "conv2d: a str came; a Variable, an array or a number is needed",
     ),
 ]
 

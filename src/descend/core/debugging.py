@@ -30,9 +30,9 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def check_values(function: Function, xs: list[Any], y: Any) -> None:
-    """FloatingPointError if an output is not finite."""
-    for y in y if isinstance(y, tuple) else (y,):  # noqa: B020
+def check_values(function: Function, xs: list[Any], answer: Any) -> None:
+    """FloatingPointError if an output of ``forward`` is not finite."""
+    for y in answer if isinstance(answer, tuple) else (answer,):
         fault = not_finite(y)
         if fault:
             came = ", ".join(shape_of(x) for x in xs)

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 
+class OperandError(TypeError):
+    """What came is nothing that can be computed with; the operation puts its name before it."""
+
+    def __init__(self, x: Any, place: str = "") -> None:
+        where = f" for {place}" if place else ""
+        super().__init__(f"{kind_of(x)} came{where}; a Variable, an array or a number is needed")
+
+
 def kind_of(x: Any) -> str:
     """What ``x`` is, in the words of an error message.
 

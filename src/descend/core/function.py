@@ -19,7 +19,7 @@ from numpy import ndarray
 from descend.core import debugging
 from descend.core.arrays import Array, as_array, is_array
 from descend.core.config import config
-from descend.core.errors import kind_of, shape_of
+from descend.core.errors import OperandError, shape_of
 from descend.core.variable import Variable, as_variable, output
 
 NUMBERS = (int, float, complex, np.generic)
@@ -121,7 +121,7 @@ class Function:
         try:
             for x in xs:
                 if not isinstance(x, Variable):
-                    arrays.append(x if isinstance(x, ndarray) else _operand(x))
+                    arrays.append(x if isinstance(x, ndarray) else self._operand(x, len(arrays)))
                     edges.append(None)
                     continue
                 variables = True
@@ -138,6 +138,8 @@ class Function:
             y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
                 y = tuple(y)
+        except OperandError as error:
+            raise TypeError(f"{self.name}: {error}") from None
         except (ValueError, TypeError, IndexError) as error:
             raise self._refusal(error, arrays) from error
         except AttributeError:
@@ -169,6 +171,14 @@ class Function:
         if settings.debug:
             debugging.watch(self)
         return y
+
+    def _operand(self, x: Any, index: int) -> Any:
+        """A raw argument as ``forward`` gets it; OperandError for what is none."""
+        defaults = len(self.forward.__defaults__ or ())
+        names = self.argument_names
+        if x is None and len(names) - defaults <= index < len(names):
+            return None  # left out, as it may be
+        return _operand(x, names[index] if index < len(names) else "")
 
     def _what_the_rule_names(self, arrays: list[Any], ys: tuple[Variable, ...]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -326,13 +336,16 @@ def _source_of(name: str, arguments: tuple[str, ...]) -> tuple[str, int]:
     return "handed", 0
 
 
-def _operand(x: Any) -> Any:
+def _operand(x: Any, place: str = "") -> Any:
     """A raw argument: numbers stay what they are (they never promote), lists become arrays."""
-    if isinstance(x, NUMBERS) or x is None or is_array(x):
+    if isinstance(x, NUMBERS) or is_array(x):
         return x
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except ValueError:  # lists of several lengths
+        raise OperandError(x, place) from None
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"{kind_of(x)} came; a Variable, an array or a number is needed")
+        raise OperandError(x, place)
     return array
 
 

@@ -167,10 +167,8 @@ def _convolve(
     groups: int,
 ) -> Any:
     """A convolution over ``axes`` spatial axes."""
-    x, weight = (
-        image_batch(operation, x, axes),
-        _kernels(operation, weight, axes, "out, in / groups"),
-    )
+    x = image_batch(operation, x, axes)
+    weight = _kernels(operation, weight, axes, "out, in / groups")
     stride = per_axis(operation, "stride", stride, axes, 1)
     dilation = per_axis(operation, "dilation", dilation, axes, 1)
     size = weight.shape[2:]
@@ -202,10 +200,8 @@ def _transpose(
     dilation: Any,
 ) -> Any:
     """A transposed convolution over ``axes`` spatial axes."""
-    x, weight = (
-        image_batch(operation, x, axes),
-        _kernels(operation, weight, axes, "in, out / groups"),
-    )
+    x = image_batch(operation, x, axes)
+    weight = _kernels(operation, weight, axes, "in, out / groups")
     stride = per_axis(operation, "stride", stride, axes, 1)
     dilation = per_axis(operation, "dilation", dilation, axes, 1)
     before = per_axis(operation, "padding", padding, axes, 0)

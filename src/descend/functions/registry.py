@@ -27,6 +27,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from descend.core import Function
+from descend.core.errors import OperandError
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 
@@ -124,7 +125,10 @@ def composition(*samples: Sample) -> Callable[[Implementation], Implementation]:
     def enter(function: Implementation) -> Implementation:
         @functools.wraps(function)
         def call(*arguments: Any, **params: Any) -> Any:
-            y = function(*arguments, **params)
+            try:
+                y = function(*arguments, **params)
+            except OperandError as error:
+                raise TypeError(f"{function.__name__}: {error}") from None
             # Operators leave NumPy's scalars where there is no axis: arrays in, arrays out
             return np.asarray(y) if isinstance(y, np.generic) else y
 
