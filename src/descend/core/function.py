@@ -174,6 +174,8 @@ class Function:
 
     def _operand(self, x: Any, index: int) -> Any:
         """A raw argument as ``forward`` gets it; OperandError for what is none."""
+        if isinstance(x, NUMBERS):
+            return x
         defaults = len(self.forward.__defaults__ or ())
         names = self.argument_names
         if x is None and len(names) - defaults <= index < len(names):
