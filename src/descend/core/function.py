@@ -33,7 +33,7 @@ class Function:
     """The base of every operation that has a derivative rule; one instance is one call.
 
     ``forward`` gets arrays and answers an array, or a tuple of them. ``backward`` gets the gradient
-    of each output and answers one for each input (None where there is none):
+    of each output and answers one for each input (None where there is none)::
 
         class Tanh(Function):
             def forward(self, x):

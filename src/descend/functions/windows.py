@@ -209,7 +209,7 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     ),
 )
 def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The columns (N, C * kh * kw, windows) summed into images (N, C, *output_size).
+    """The columns (N, C * kh * kw, windows) summed into images (N, C, H, W).
 
     Elements that several windows share are the sum of all: the adjoint of `unfold`, not its
     inverse.
