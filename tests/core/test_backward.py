@@ -380,3 +380,7 @@ def test_rebinding_what_lies_between_changes_no_gradient():
     (ggx,) = gradients(gx, x)
     np.testing.assert_allclose(gx.data, 6 * np.exp(9) * 10, rtol=1e-14)
     np.testing.assert_allclose(ggx.data, np.exp(9) * (2 * 10 + 36 * 11), rtol=1e-13)
+
+
+def test_gradients_to_nothing_is_nothing():
+    assert gradients(Variable(np.ones(2)) * 2, []) == []

@@ -46,7 +46,7 @@ def backward(y: Variable, *, retain_grad: bool, create_graph: bool) -> None:
         try:
             leaves = propagate([(edge_of(y), seed)], create_graph, retain_grad)
         except BaseException:
-            y.grad = given  # an error leaves every grad as it was
+            y.grad = given  # an error adds nothing to the leaves, and takes away no seed
             raise
         y.grad = gy if retain_grad else None
         del gy, given, seed  # `owned` counts who holds what
@@ -201,7 +201,7 @@ def edges_between(
     order of the generations: a Function leads to a target if one of its inputs does.
     """
     targets = set(targets)
-    oldest = min(getattr(place[0], "generation", 0) for place in targets)
+    oldest = min((source.generation for source, _ in targets), default=0)
     reached: set[Function] = set()
     stack = [edge[0] for edge, _ in seeds]
     while stack:

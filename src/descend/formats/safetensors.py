@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,5 @@ def _plain(path: object, name: str, x: Any) -> np.ndarray:
 
 
 def _need_package() -> None:
-    try:
-        import safetensors  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "safetensors: the package is not installed: pip install 'descend[train]'"
-        ) from error
+    if find_spec("safetensors") is None:
+        raise ImportError("safetensors: the package is not installed: pip install 'descend[train]'")

@@ -80,8 +80,8 @@ def check_no_aliases(
             return
         for y in ys:
             refusals_told(call.name, lambda y=y, more=create_graph: y.backward(create_graph=more))
-        arrays_named = [(f"the gradient to {n}", x.grad) for n, x in zip(call.labels, xs)]  # noqa: B905
-        grads = [(n, gx.data) for n, gx in arrays_named if gx is not None]
+        named = zip(call.labels, xs, strict=True)
+        grads = [(f"the gradient to {n}", x.grad.data) for n, x in named if x.grad is not None]
         others = [*zip(call.labels, (x.data for x in xs), strict=True)]
         others += [(f"output {i}", y.data) for i, y in enumerate(ys)]
         for f in functions_behind(ys):
