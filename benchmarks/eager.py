@@ -42,10 +42,10 @@ def main() -> None:
     head = " | ".join(COLUMNS.values())
     lines = [f"| work | {head} | ratio (target) |", "|---|" + "---|" * 5]
     for title, work, targets in WORKS:
-        steps = {"descend": work.descend()}
+        steps = {"descend": work.descend()[0]}
         for name, module in modules.items():
             if module is not None and hasattr(work, name):
-                steps[name] = getattr(work, name)(module)
+                steps[name] = getattr(work, name)(module)[0]
         check_agreement(title, steps)
         times = alternate(steps, options.rounds, seconds=0.05)
         cells = [duration(times.get(name)) for name in COLUMNS]

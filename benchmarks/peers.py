@@ -41,7 +41,7 @@ def machine() -> str:
     flags = cpu.read_text() if cpu.exists() else ""
     vectors = next((name for name in ("avx512f", "avx2") if name in flags), "")
     versions = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
-    for name in ("torch", "autograd", "jax"):
+    for name in ("torch", "autograd", "jax", "tinygrad"):
         module = peer(name)
         if module is not None:
             versions.append(f"{name} {getattr(module, '__version__', '')}".strip())

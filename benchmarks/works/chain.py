@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from benchmarks.works import nothing
+
 X = np.linspace(-1, 1, 10)
 LENGTH = 50
 
@@ -20,7 +22,7 @@ def descend():
         y.sum().backward()
         return x.grad.data
 
-    return step
+    return step, nothing
 
 
 def torch(torch):
@@ -34,7 +36,7 @@ def torch(torch):
         y.sum().backward()
         return x.grad
 
-    return step
+    return step, nothing
 
 
 def autograd(autograd):
@@ -46,7 +48,7 @@ def autograd(autograd):
         return anp.sum(x)
 
     gradient = autograd.value_and_grad(chain)
-    return lambda: gradient(X)[1]
+    return lambda: gradient(X)[1], nothing
 
 
 def jax(jax):
@@ -57,4 +59,4 @@ def jax(jax):
 
     gradient = jax.jit(jax.grad(chain))
     x = jax.numpy.asarray(X)
-    return lambda: jax.block_until_ready(gradient(x))
+    return lambda: jax.block_until_ready(gradient(x)), nothing

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from benchmarks.works import nothing
+
 X, Y = 1.3, 2.0
 
 
@@ -16,7 +18,7 @@ def descend():
         (100 * (y - x**2) ** 2 + (1 - x) ** 2).backward()
         return x.grad.data, y.grad.data
 
-    return step
+    return step, nothing
 
 
 def torch(torch):
@@ -28,7 +30,7 @@ def torch(torch):
         (100 * (y - x**2) ** 2 + (1 - x) ** 2).backward()
         return x.grad, y.grad
 
-    return step
+    return step, nothing
 
 
 def autograd(autograd):
@@ -36,11 +38,11 @@ def autograd(autograd):
         lambda x, y: 100 * (y - x**2) ** 2 + (1 - x) ** 2, argnum=(0, 1)
     )
     x, y = np.array(X), np.array(Y)
-    return lambda: gradient(x, y)[1]
+    return lambda: gradient(x, y)[1], nothing
 
 
 def jax(jax):
     jax.config.update("jax_enable_x64", True)
     gradient = jax.jit(jax.grad(lambda x, y: 100 * (y - x**2) ** 2 + (1 - x) ** 2, argnums=(0, 1)))
     x, y = jax.numpy.float64(X), jax.numpy.float64(Y)
-    return lambda: jax.block_until_ready(gradient(x, y))
+    return lambda: jax.block_until_ready(gradient(x, y)), nothing

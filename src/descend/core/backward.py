@@ -32,6 +32,9 @@ def backward(y: Variable, *, retain_grad: bool, create_graph: bool) -> None:
             f"backward: this Variable {y.shape} {y.dtype} has no gradient: it is a constant, an "
             f"integer, or was computed under no_grad()"
         )
+    trace = config().trace
+    if trace is not None:
+        trace.check_inside(y)
     gy = given = y.grad
     if gy is None:
         gy = Variable(ones_like(y._data), None, False)
@@ -40,7 +43,7 @@ def backward(y: Variable, *, retain_grad: bool, create_graph: bool) -> None:
     if y.creator is None:
         y.grad = gy
         return
-    seed = gy if create_graph else gy._data
+    seed = gy if create_graph else gy.data
     with using_config("enable_backprop", create_graph):
         y.grad = None
         try:
@@ -164,7 +167,7 @@ def propagate(
         else:
             for output in function.outputs:
                 if (y := output()) is not None:
-                    y.grad = None
+                    y._grad = None  # as `grad`, which costs a call in the hottest place
 
         if debug:
             debugging.check_unchanged(function)

@@ -13,16 +13,22 @@ class Config:
     ``enable_backprop``: are calls remembered, so that backward() can walk them?
     ``train``: do dropout and batch normalization behave as in training?
     ``debug``: is every value and gradient checked, and every array that the graph keeps watched?
+    ``trace``: what records the calls instead of computing them (the compiler's Trace), or None.
     """
 
-    __slots__ = ("debug", "enable_backprop", "train")
+    __slots__ = ("debug", "enable_backprop", "trace", "train")
 
     def __init__(
-        self, enable_backprop: bool = True, train: bool = True, debug: bool = False
+        self,
+        enable_backprop: bool = True,
+        train: bool = True,
+        debug: bool = False,
+        trace: Any = None,
     ) -> None:
         self.enable_backprop = enable_backprop
         self.train = train
         self.debug = debug
+        self.trace = trace
 
 
 _current = ContextVar("descend.config", default=Config())  # noqa: B039  it is never changed
@@ -48,7 +54,7 @@ class using_config(ContextDecorator):
 
     def __enter__(self) -> None:
         now = config()
-        settings = Config(now.enable_backprop, now.train, now.debug)
+        settings = Config(now.enable_backprop, now.train, now.debug, now.trace)
         setattr(settings, self._name, self._value)
         self._tokens.append(_current.set(settings))
 

@@ -19,13 +19,15 @@ from descend.core.variable import array_of
 if TYPE_CHECKING:
     from descend.core.function import Function
 
-PACKAGE = os.path.dirname(os.path.dirname(__file__))
+PACKAGES = tuple(
+    os.path.join(os.path.dirname(path), "") for path in (os.path.dirname(__file__), np.__file__)
+)
 
 
 def user_line() -> str:
-    """The line of the caller's source, the first one outside of this package: "train.py:12"."""
+    """The line of the caller's source, outside of this package and of NumPy: "train.py:12"."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGES):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

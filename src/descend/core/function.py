@@ -114,6 +114,10 @@ class Function:
 
     def __call__(self, *xs: Any) -> Any:
         """Arrays in, arrays out; as soon as one is a Variable, Variables out."""
+        settings = config()
+        trace = settings.trace
+        if trace is not None:
+            xs = trace.operands(xs)
         variables = remembered = False
         generation = 0
         arrays: list[Any] = []
@@ -125,7 +129,7 @@ class Function:
                     edges.append(None)
                     continue
                 variables = True
-                array = x._data
+                array = x._data if trace is None else trace.read(x)
                 arrays.append(array)
                 if x.requires_grad:
                     remembered = True
@@ -134,8 +138,10 @@ class Function:
                         generation = x.generation
                 else:
                     edges.append(None)
-            # One argument is the commonest case, and a call without a star costs half.
-            y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
+            if trace is not None:
+                y = trace.forward(self, arrays)
+            else:  # one argument is the commonest case, and a call without a star costs half
+                y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
                 y = tuple(y)
         except OperandError as error:
@@ -149,7 +155,6 @@ class Function:
                 ) from None
             raise
 
-        settings = config()
         if settings.debug:
             debugging.check_values(self, arrays, y)
         if not variables:
@@ -251,7 +256,9 @@ class Function:
         source, place, _, _ = edge
         if not isinstance(source, Variable):
             return _alive(source, place, array)
-        return source if source._data is array else _earlier(source, array)
+        trace = config().trace
+        now = source._data if trace is None else trace.read(source)
+        return source if now is array else _earlier(source, array)
 
     @property
     def inputs(self) -> list[Any]:

@@ -14,6 +14,7 @@ from numpy import generic, ndarray
 
 from descend.core import protocols
 from descend.core.arrays import Array, as_array, get_array_module, is_array, is_inexact
+from descend.core.config import config
 from descend.core.errors import kind_of
 from descend.core.operators import Operators
 
@@ -43,9 +44,9 @@ class Variable(Operators):
     __slots__ = (
         "__weakref__",
         "_data",
+        "_grad",
         "creator",
         "generation",
-        "grad",
         "index",
         "name",
         "requires_grad",
@@ -66,7 +67,7 @@ class Variable(Operators):
         self._data: Any = data
         self.name = name
         self.requires_grad = requires_grad
-        self.grad: Variable | None = None
+        self._grad: Variable | None = None
         self.creator: Function | None = None
         self.generation = 0
         self.index = 0
@@ -74,6 +75,9 @@ class Variable(Operators):
     @property
     def data(self) -> Any:
         """The array. Rebinding it leaves the graph as it is: gradients are of the old array."""
+        trace = config().trace
+        if trace is not None:
+            return trace.read(self)
         if isinstance(self._data, generic):
             self._data = np.asarray(self._data)
         return self._data
@@ -84,7 +88,25 @@ class Variable(Operators):
             if not is_array(value):
                 raise TypeError(f"data: {kind_of(value)} came, an array is needed")
             self.requires_grad = self.requires_grad and is_inexact(value.dtype)
-        self._data = value
+        trace = config().trace
+        if trace is not None:
+            trace.write(self, value)
+        else:
+            self._data = value
+
+    @property
+    def grad(self) -> Variable | None:
+        """The gradient that the last `backward` left here, or None."""
+        trace = config().trace
+        return self._grad if trace is None else trace.read_grad(self)
+
+    @grad.setter
+    def grad(self, value: Variable | None) -> None:
+        trace = config().trace
+        if trace is None:
+            self._grad = value
+        else:
+            trace.write_grad(self, value)
 
     def set_creator(self, func: Function, index: int = 0) -> None:
         """Remember that this is output ``index`` of ``func``, one generation after it."""
@@ -283,7 +305,7 @@ def output(array: Any, creator: Function, index: int = 0) -> Variable:
         array = as_array(array)
     y = _blank(Variable)
     y._data = array
-    y.name = y.grad = None
+    y.name = y._grad = None
     y.requires_grad = array.dtype.kind in "fc"
     y.creator = creator
     y.generation = creator.generation + 1

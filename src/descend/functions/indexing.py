@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import Array, get_array_module
+from descend.core.arrays import Array, as_array, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.core.variable import Variable, array_of
@@ -134,7 +134,7 @@ def take(x, indices, axis=None):
     if axis is None:
         x, axis = F.flatten(x), 0
     axis = axis_of("take", axis, x.ndim)
-    return getitem(x, (*(slice(None),) * axis, np.asarray(array_of(indices))))
+    return getitem(x, (*(slice(None),) * axis, as_array(array_of(indices))))
 
 
 @composition(Sample((2, 4), ROWS, axis=1), Sample((4, 3), ROWS, axis=0))
@@ -179,7 +179,7 @@ def index_add(x, axis, index, source):
     """
     x = as_operand(x)
     axis = axis_of("index_add", axis, x.ndim)
-    index = np.asarray(array_of(index))
+    index = as_array(array_of(index))
     return x + scatter_to(source, (*(slice(None),) * axis, index), x.shape)
 
 
@@ -191,7 +191,7 @@ def embedding(indices, weight):
     array([[3., 4.],
            [1., 2.]])
     """
-    indices = np.asarray(array_of(indices))
+    indices = as_array(array_of(indices))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices are {indices.dtype}, integers are needed")
     return getitem(weight, indices)

@@ -70,8 +70,7 @@ class MaxPool(Function):
     def forward(self, x):
         xp = get_array_module(x)
         lengths = x.shape[2:]
-        smallest = -np.inf if x.dtype.kind == "f" else _smallest(x.dtype)
-        y = xp.full((*x.shape[:2], *self.windows.counts(lengths)), smallest, x.dtype)
+        y = xp.full((*x.shape[:2], *self.windows.counts(lengths)), smallest(x.dtype), x.dtype)
         for _, windows, elements in self.windows.taps(lengths):
             xp.maximum(y[windows], x[elements], out=y[windows])
         return y
@@ -90,20 +89,25 @@ class MaxPool(Function):
         xp = get_array_module(x)
         masks = []
         for _, windows, elements in self.windows.taps(x.shape[2:]):
-            mask = xp.zeros(y.shape, bool)
-            xp.equal(x[elements], y[windows], out=mask[windows])
+            mask = x[elements] == y[windows]
+            if mask.shape != y.shape:  # the rest of the windows have this place in the border
+                inside, mask = mask, xp.zeros(y.shape, bool)
+                mask[windows] = inside
             masks.append(mask)
         sharers = masks[0].astype(np.uint8 if len(masks) < 256 else np.uint32)
         for mask in masks[1:]:
             sharers += mask
-        if not sharers.size or xp.max(sharers) <= 1:
+        # Asking a recorded array, or a GPU, whether none is shared would cost more than dividing.
+        if isinstance(sharers, np.ndarray) and (not sharers.size or xp.max(sharers) <= 1):
             return masks, None
         return masks, xp.maximum(sharers, 1)
 
 
-def _smallest(dtype: Any) -> int:
-    """What no integer or boolean of this dtype is below."""
-    return False if dtype.kind == "b" else np.iinfo(dtype).min
+def smallest(dtype: Any) -> Any:
+    """What no number of this dtype is below."""
+    if dtype.kind == "f":
+        return -np.inf
+    return False if dtype.kind == "b" else int(np.iinfo(dtype).min)
 
 
 def _pool_windows(

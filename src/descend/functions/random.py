@@ -198,7 +198,8 @@ def philox(key: Array, counter: Array, blocks: int) -> Array:
     """The four words of each of the ``blocks`` blocks after ``counter``: (4 * blocks,) uint64."""
     if isinstance(key, np.ndarray):
         return np.random.Philox(key=key, counter=counter).random_raw(4 * blocks)
-    return philox_rounds(key, counter, blocks)
+    own = getattr(get_array_module(key), "philox", None)
+    return own(key, counter, blocks) if own else philox_rounds(key, counter, blocks)
 
 
 def philox_rounds(key: Array, counter: Array, blocks: int) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
+from descend.core.arrays import as_array
 from descend.core.variable import Parameter, array_of
 from descend.functions.random import Generator
 from descend.nn import init
@@ -44,7 +45,7 @@ class Embedding(Module):
         y = F.embedding(indices, self.weight)
         if self.padding_idx is None:
             return y
-        padding = np.asarray(array_of(indices)) == self.padding_idx
+        padding = as_array(array_of(indices)) == self.padding_idx
         return F.where(padding[..., None], F.stop_gradient(y), y)
 
     def extra_repr(self) -> str:

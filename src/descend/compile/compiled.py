@@ -1,0 +1,168 @@
+"""`compile`: a function that is recorded at its first call and then runs as native code."""
+
+# pyright: reportPrivateUsage=false
+# (the slot behind Variable.data is read directly: a call is to cost microseconds)
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from descend.compile import tree
+from descend.compile.errors import TraceError
+from descend.compile.recording import Recording, record
+from descend.core import Variable
+from descend.core.arrays import is_array
+from descend.core.config import config
+
+
+def compile(function: Callable[..., Any] | None = None) -> Any:
+    """A function that is recorded once for each kind of arguments, and then runs as native code.
+
+        @descend.compile
+        def step(x, t):
+            loss = F.cross_entropy(model(x), t)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+    The first call with arguments of new shapes or dtypes runs the Python once to see what is
+    computed; later ones do not run it. Arrays and Variables may come in nested lists, tuples and
+    dicts; everything else is part of the kind of arguments. Variables that the function reads
+    (parameters, running statistics, an optimizer's state, a random generator's) are inputs of every
+    call, and those that it rebinds are written.
+
+    Called with Variables that need gradients, a function that changes none is one node of the
+    graph, and its derivative is compiled too.
+
+    What cannot be known while recording (``if loss > 1``, ``float(loss)``) is a `TraceError`. With
+    ``DESCEND_COMPILE=0`` in the environment, without llvmlite, or under `descend.debug`, the
+    function runs as it is written.
+
+    >>> @descend.compile
+    ... def area(r):
+    ...     return np.pi * r**2
+    >>> area(np.array([1.0, 2.0]))
+    array([ 3.14159265, 12.56637061])
+    """
+    if function is None:
+        return compile
+    return Compiled(function)
+
+
+@functools.cache
+def is_available() -> bool:
+    """Whether functions are compiled here: llvmlite is installed, and nobody turned it off."""
+    if os.environ.get("DESCEND_COMPILE", "1") == "0":
+        return False
+    try:
+        import llvmlite.binding  # noqa: F401  # pyright: ignore
+    except ImportError:
+        return False
+    return sys.byteorder == "little"
+
+
+class Compiled:
+    """A compiled function; it is called as the function itself."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.recordings: dict[Any, list[Recording]] = {}
+        self.last: Recording | None = None
+        self.seconds = 0.0
+        """How long recording and compiling have taken so far."""
+        self._methods: dict[int, Any] = {}
+        self._lock = threading.RLock()
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        return self if owner is None else functools.partial(self, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        settings = config()
+        if settings.trace is not None or settings.debug or not is_available():
+            return self.function(*args, **kwargs)
+        found: list[Any] = []
+        structure = tree.leaves((args, kwargs), found)
+        kinds: list[Any] = [structure, settings.enable_backprop, settings.train]
+        for x in found:
+            if isinstance(x, Variable):
+                data = x._data
+                if not isinstance(data, (np.ndarray, np.generic)):
+                    return self.function(*args, **kwargs)  # of another device, or none
+                kinds.append((data.shape, data.dtype, x.requires_grad, type(x)))
+            else:
+                kinds.append((x.shape, x.dtype))
+        key = tuple(kinds)
+        with self._lock:
+            recording = self._recording(key, found)
+            if recording is None:
+                if any(is_array(x) and not isinstance(x, np.ndarray) for x in args):
+                    return self.function(*args, **kwargs)
+                start = perf_counter()
+                recording = record(self.function, args, kwargs, found)
+                self.seconds += perf_counter() - start
+                self.recordings.setdefault(key, []).insert(0, recording)
+            self.last = recording
+            return recording.run(found)
+
+    def _recording(self, key: Any, found: list[Any]) -> Recording | None:
+        """A recording of such a call that still holds."""
+        candidates = self.recordings.get(key, ())
+        for i, candidate in enumerate(candidates):
+            if candidate.holds(found):
+                if i:
+                    candidates.insert(0, candidates.pop(i))  # pyright: ignore
+                return candidate
+        return None
+
+    def clear(self) -> None:
+        """Forget all recordings."""
+        with self._lock:
+            self.recordings.clear()
+            self.last = None
+
+    # ---- what was made ----------------------------------------------------------------------
+
+    def _made(self) -> Recording:
+        if self.last is None:
+            raise RuntimeError(f"{self.__name__}: nothing is compiled before the first call")
+        return self.last
+
+    @property
+    def graph(self) -> str:
+        """The last recording's graph, as text."""
+        return str(self._made().executable.graph)
+
+    @property
+    def kernels(self) -> str:
+        """The last recording's kernels, as text."""
+        from descend.compile.runtime import text_of
+
+        return text_of(self._made().executable)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The memory that the last recording takes beside its inputs."""
+        return self._made().executable.peak_bytes
+
+    def explain(self) -> str:
+        """What the last recording runs: kernels, what is in each, bytes, operations and time."""
+        from descend.compile.explain import explain
+
+        return explain(self)
+
+    def __repr__(self) -> str:
+        count = sum(len(found) for found in self.recordings.values())
+        return f"<compiled {getattr(self, '__name__', 'function')}: {count} recordings>"
+
+
+__all__ = ["Compiled", "TraceError", "compile", "is_available"]

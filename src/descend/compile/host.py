@@ -1,0 +1,108 @@
+"""Calls of Python while the program runs, for what the graph has no operations for."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# (NumPy's arrays have unknown parameters here)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.compile.errors import TraceError
+from descend.compile.graph import Node, Shape
+from descend.compile.lazy_array import A_VALUE, LazyArray, emit
+from descend.core.config import using_config
+
+Type = tuple[Shape, np.dtype[Any]]
+
+
+class Place:
+    """Where an array stands in a structure of lists, tuples and dicts."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def taken_apart(structure: Any, kinds: tuple[type, ...]) -> tuple[Any, list[Any]]:
+    """The structure with a Place for everything of these kinds, and what stood there."""
+    found: list[Any] = []
+
+    def walk(x: Any) -> Any:
+        if isinstance(x, kinds):
+            found.append(x)
+            return Place(len(found) - 1)
+        return _with_parts(x, walk)
+
+    return walk(structure), found
+
+
+def put_together(structure: Any, xs: list[Any]) -> Any:
+    """The structure with these in the places."""
+    if isinstance(structure, Place):
+        return xs[structure.index]
+    return _with_parts(structure, lambda part: put_together(part, xs))
+
+
+def _with_parts(x: Any, change: Callable[[Any], Any]) -> Any:
+    """A list, tuple, named tuple or dict with its parts changed; anything else itself."""
+    if type(x) in (list, tuple):
+        return type(x)(change(part) for part in x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(change(part) for part in x))
+    if type(x) is dict:
+        return {key: change(part) for key, part in x.items()}
+    return x
+
+
+class HostCall:
+    """A function with its arguments, in which the recorded arrays are still to come."""
+
+    def __init__(self, function: Callable[..., Any], structure: Any) -> None:
+        self.function = function
+        self.structure = structure
+        self.types: tuple[Type, ...] | None = None
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def answer(self, arrays: list[Any]) -> Any:
+        """What the function answers for these arrays."""
+        args, kwargs = put_together(self.structure, arrays)
+        return self.function(*args, **kwargs)
+
+    def __call__(self, *arrays: Any) -> tuple[np.ndarray, ...]:
+        """The arrays in the answer; ValueError if they are not as they were recorded."""
+        _, found = taken_apart(self.answer(list(arrays)), ARRAYS)
+        results = tuple(np.asarray(x) for x in found)
+        types = tuple((x.shape, x.dtype) for x in results)
+        if self.types is not None and types != self.types:
+            raise ValueError(
+                f"{self.__name__}: answered {types} while the program ran, and {self.types} while "
+                f"it was recorded: take it out of the compiled function"
+            )
+        return results
+
+
+ARRAYS = (np.ndarray, np.generic)
+
+
+def host_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``function(*args, **kwargs)``, called while the program runs; the answer has LazyArrays.
+
+    The shapes and dtypes of its arrays are found by calling it once, on ones.
+    """
+    structure, xs = taken_apart((args, kwargs), (LazyArray,))
+    call = HostCall(function, structure)
+    with using_config("trace", None), np.errstate(all="ignore"):
+        answer = call.answer([np.ones(x.shape, x.dtype) for x in xs])
+    shape, found = taken_apart(answer, ARRAYS)
+    if not found:
+        raise TraceError(A_VALUE, "take it out of the compiled function")
+    call.types = tuple((np.shape(x), x.dtype) for x in found)
+    host = emit("host", *[x.node for x in xs], call=call, types=call.types)
+    return put_together(shape, [LazyArray(_part(host, i)) for i in range(len(found))])
+
+
+def _part(host: Node, index: int) -> Node:
+    return emit("part", host, index=index)

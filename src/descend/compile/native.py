@@ -1,0 +1,249 @@
+"""From LLVM's text to machine code in this process.
+
+`load` turns the text of a module into a `Code`, which has the address of each of its functions.
+The same text is loaded once in a process, and compiled once on a machine: objects are kept by
+`cache`, under the hash of all that they depend on.
+"""
+
+# llvmlite has no annotations.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import itertools
+import os
+import re
+import weakref
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from descend.compile import cache
+
+FORMAT = 1
+"""To be raised when the same text shall become other code than before."""
+
+LEVEL = 1
+"""How much LLVM does to a kernel, from 0 to 3, unless told.
+
+2 and 3 are LLVM's own pipelines. They take three times as long as all the rest (25 ms of 35 for
+a kernel of 30 operations, beside 9 ms at level 1) and find little to do: kernels are emitted as
+vectors, unrolled, with their addresses computed outside the loops.
+"""
+
+_LINKS = 256
+_DEFINITION = re.compile(
+    r"define\s+(?!(?:internal|private)\b)[^@]*@(?:\"([^\"]+)\"|([\w.$-]+))\s*\("
+)
+
+
+class Code:
+    """Machine code in memory, as long as this object lives: ``code[name]`` is an address."""
+
+    __slots__ = ("__weakref__", "_jit", "_tracker", "addresses")
+
+    def __init__(self, object_code: bytes, names: Iterable[str]) -> None:
+        linker = _linker()
+        builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+        for name in names:
+            builder.export_symbol(name)
+        self._jit: Any = linker.jit
+        self._tracker: Any = builder.link(linker.jit, f"code{next(linker.numbers)}")
+        self.addresses: dict[str, int] = {name: self._tracker[name] for name in names}
+
+    def __getitem__(self, name: str) -> int:
+        """The address of a function."""
+        return self.addresses[name]
+
+    def __del__(self) -> None:
+        # The code goes before the linker that made it, which may be the last one to hold on to it.
+        self._tracker = None
+
+
+def load(text: str, level: int = LEVEL) -> Code:
+    """The machine code of a module given as LLVM's text.
+
+    The text needs no target. It may declare and call functions of the C library (``sinf``).
+    Raises RuntimeError with LLVM's words if the text is wrong.
+    """
+    key = _key(text, level)
+    return _find(key, text) or _link(key, text, _make(key, text, level))
+
+
+def load_all(texts: Iterable[str], level: int = LEVEL) -> list[Code]:
+    """The machine code of each of several texts.
+
+    Those not known yet are compiled by several threads, from the moment that the iterable
+    produces the first of them.
+    """
+    keys: list[str] = []
+    codes: dict[str, Code] = {}
+    waiting: dict[str, tuple[str, Future[bytes]]] = {}
+    with ThreadPoolExecutor(available_cores(), "descend-compile") as executor:
+        for text in texts:
+            key = _key(text, level)
+            keys.append(key)
+            if key in codes or key in waiting:
+                continue
+            if code := _find(key, text):
+                codes[key] = code
+            else:
+                waiting[key] = text, executor.submit(_make, key, text, level)
+        for key, (text, object_code) in waiting.items():
+            codes[key] = _link(key, text, object_code.result())
+    return [codes[key] for key in keys]
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_loaded: weakref.WeakValueDictionary[str, Code] = weakref.WeakValueDictionary()
+
+
+def _key(text: str, level: int) -> str:
+    parts = (_host(), f"level {level}", text)
+    return "native " + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _find(key: str, text: str) -> Code | None:
+    code = _loaded.get(key)
+    if code is None and (object_code := cache.get(key)) is not None:
+        code = _link(key, text, object_code)
+    return code
+
+
+def _make(key: str, text: str, level: int) -> bytes:
+    object_code = compile_object(text, level)
+    cache.put(key, object_code)
+    return object_code
+
+
+def _link(key: str, text: str, object_code: bytes) -> Code:
+    definitions = map(_DEFINITION.match, text.splitlines())
+    names = [found[1] or found[2] for found in definitions if found]
+    return _loaded.setdefault(key, Code(object_code, names))
+
+
+# ---------------------------------------------------------------------------------- compiling
+
+
+_spare_machines: list[Any] = []
+
+
+def compile_object(text: str, level: int = LEVEL) -> bytes:
+    """The object file of a module given as LLVM's text, compiled whatever is cached."""
+    # A machine takes 1 ms to make and is for one thread at a time.
+    machine = _spare_machines.pop() if _spare_machines else _machine()
+    # A context of its own: several threads compile at once, and what it holds goes with it.
+    with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
+        module.verify()  # LLVM's passes crash where the text is wrong
+        module.triple = machine.triple
+        module.data_layout = str(machine.target_data)
+        _run_passes(machine, module, level)
+        object_code = _emit(machine, module)
+    _spare_machines.append(machine)
+    return object_code
+
+
+def _machine() -> Any:
+    _host()
+    target: Any = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=2,
+        reloc="pic",
+        codemodel="small",
+    )
+
+
+def _run_passes(machine: Any, module: Any, level: int) -> None:
+    tuning: Any = llvm.create_pipeline_tuning_options(speed_level=max(level, 1))
+    builder: Any = llvm.create_pass_builder(machine, tuning)
+    passes: Any  # for one module: running them moves them out of the list
+    if level > 1:
+        passes = builder.getModulePassManager()
+    else:
+        passes = llvm.create_new_module_pass_manager()
+    if level == 1:
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_loop_rotate_pass()
+    _unlocked("LLVMPY_RunNewModulePassManager")(passes, module, builder)
+
+
+def _unlocked(name: str) -> Any:
+    """LLVM's function without llvmlite's lock.
+
+    llvmlite lets one thread at a time into LLVM, since modules usually share one global context.
+    Ours have each their own, for which LLVM allows several. The two functions that take nearly
+    all of the time are called through here, with the lock where llvmlite is made otherwise.
+    """
+    locked = getattr(llvm.ffi.lib, name)
+    return getattr(locked, "_cfn", locked)
+
+
+def _emit(machine: Any, module: Any) -> bytes:
+    with llvm.ffi.OutputString() as error:
+        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start = llvm.ffi.lib.LLVMPY_GetBufferStart(buffer)
+        return ctypes.string_at(start, llvm.ffi.lib.LLVMPY_GetBufferSize(buffer))
+    finally:
+        llvm.ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+
+@functools.cache
+def _host() -> str:
+    """What machine code depends on beside the text; and LLVM is ready after the first call."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return "\n".join(
+        (
+            f"format {FORMAT}, llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}",
+            llvm.get_process_triple(),
+            llvm.get_host_cpu_name(),
+            llvm.get_host_cpu_features().flatten(),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------ linking
+
+
+class _Linker:
+    """LLVM's linker in memory. It frees the code it is told to, but 10 KB a time only at its end.
+
+    So it is replaced after some use, and goes with the last Code that it linked.
+    """
+
+    def __init__(self) -> None:
+        self.jit: Any = llvm.create_lljit_compiler(_machine())
+        self.numbers = itertools.count()
+        self.uses = 0
+
+
+_current_linker: list[_Linker] = []
+
+
+def _linker() -> _Linker:
+    # No lock, which a fork could find held: two linkers where one would do are no harm.
+    if not _current_linker or _current_linker[0].uses >= _LINKS:
+        _current_linker[:] = [_Linker()]
+    linker = _current_linker[0]
+    linker.uses += 1
+    return linker

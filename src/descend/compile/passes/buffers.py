@@ -1,0 +1,93 @@
+"""Where each buffer lies: one arena for what lives between bands, a block a thread for the rest.
+
+A buffer of the arena is needed from the phase that writes it to the last one that reads it; after
+that its place is free for others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from descend.compile.kernels import Buffer, Kernel
+from descend.compile.passes.schedule import Band, Schedule
+
+ALIGNMENT = 64
+
+
+@dataclass
+class Plan:
+    """Places, in bytes from the start of the arena or of a thread's own memory."""
+
+    arena: dict[Buffer, int] = field(default_factory=dict[Buffer, int])
+    arena_bytes: int = 0
+    local: dict[Buffer, int] = field(default_factory=dict[Buffer, int])
+    scratch: dict[Kernel, int] = field(default_factory=dict[Kernel, int])
+    thread_bytes: int = 0
+
+
+def plan(schedule: Schedule, blocks: dict[Band, int], threads: int) -> Plan:
+    """Places for everything that the caller does not own."""
+    result = Plan()
+    lives: dict[Buffer, tuple[int, int]] = {}
+    for band in schedule.bands:
+        own = set(band.local)
+        for kernel in band.kernels:
+            for access in (*kernel.reads, *kernel.writes):
+                buffer = access.buffer
+                if buffer.kind not in ("inner", "partial") or buffer in own:
+                    continue
+                first, last = lives.get(buffer, (band.phase, band.phase))
+                lives[buffer] = (min(first, band.phase), max(last, band.phase))
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first and last phase
+    for buffer, (first, last) in sorted(lives.items(), key=lambda item: -item[0].nbytes):
+        size = _round_up(max(buffer.nbytes, 1))
+        taken = sorted((a, b) for a, b, f, l in placed if f <= last and first <= l)  # noqa: E741
+        offset = _first_gap(taken, size)
+        placed.append((offset, offset + size, first, last))
+        result.arena[buffer] = offset
+        result.arena_bytes = max(result.arena_bytes, offset + size)
+    for band in schedule.bands:
+        _plan_band(band, blocks[band], result)
+    return result
+
+
+def _plan_band(band: Band, block: int, result: Plan) -> None:
+    """The local buffers and the scratch of one band; the next band uses the same memory."""
+    place = 0
+    for kernel in band.kernels:
+        if kernel.scratch:
+            result.scratch[kernel] = place
+            place += _round_up(kernel.scratch)
+    last_use: dict[Buffer, int] = {}
+    first_use: dict[Buffer, int] = {}
+    local = set(band.local)
+    for i, kernel in enumerate(band.kernels):
+        for access in (*kernel.reads, *kernel.writes):
+            if access.buffer in local:
+                first_use.setdefault(access.buffer, i)
+                last_use[access.buffer] = i
+    placed: list[tuple[int, int, int, int]] = []
+    end = place
+    for buffer in band.local:
+        size = _round_up(buffer.nbytes // band.units * block)
+        first, last = first_use[buffer], last_use[buffer]
+        taken = sorted((a, b) for a, b, f, l in placed if f <= last and first <= l)  # noqa: E741
+        offset = _first_gap(taken, size, place)
+        placed.append((offset, offset + size, first, last))
+        result.local[buffer] = offset
+        end = max(end, offset + size)
+    result.thread_bytes = max(result.thread_bytes, end)
+
+
+def _first_gap(taken: list[tuple[int, int]], size: int, start: int = 0) -> int:
+    """The first place where so many bytes are free."""
+    place = start
+    for begin, end in taken:
+        if begin - place >= size:
+            return place
+        place = max(place, end)
+    return place
+
+
+def _round_up(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

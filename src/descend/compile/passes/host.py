@@ -1,0 +1,43 @@
+"""Operations that no kernel is there for become calls of NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from descend.compile import library, llvm
+from descend.compile.graph import ELEMENTWISE, OPERATIONS, REDUCTIONS, Graph, Node
+from descend.compile.library import NEEDS_MEMORY
+
+
+def host(graph: Graph) -> Graph:
+    """The graph with a host call in the place of each operation without a kernel."""
+    return graph.rebuilt(lambda node: node if _has_kernel(node) else _called(node))
+
+
+def _has_kernel(node: Node) -> bool:
+    if node.op in ("host", "part"):
+        return True
+    if node.op in NEEDS_MEMORY:
+        return library.supports(node)
+    if node.dtype.name not in llvm.TYPES or any(x.dtype.name not in llvm.TYPES for x in node.inputs):
+        return node.op in ("input", "reshape", "transpose")
+    if node.op in ELEMENTWISE:
+        return llvm.lowerable(node.op, node.inputs[-1].dtype, node.dtype)
+    if node.op in REDUCTIONS:
+        name = {"sum": "add", "max": "maximum", "min": "minimum"}.get(node.op, "bitwise_or")
+        return llvm.lowerable(name, node.dtype, node.dtype)
+    return node.op not in ("argmax", "argmin")
+
+
+def _called(node: Node) -> Node:
+    """The host call that answers what the node does."""
+
+    def call(*arrays: Any) -> tuple[Any, ...]:
+        return (OPERATIONS[node.op].value(*arrays, **node.params),)
+
+    call.__name__ = node.op
+    types = ((node.shape, node.dtype),)
+    made = Node(
+        "host", node.inputs, {"call": call, "types": types}, node.shape, node.dtype, node.line
+    )
+    return Node("part", (made,), {"index": 0}, node.shape, node.dtype, node.line)

@@ -1,0 +1,344 @@
+"""A graph made ready to run: kernels compiled, memory planned, addresses filled in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descend.compile import native, threads
+from descend.compile.graph import Graph, Node, node
+from descend.compile.kernels import Buffer, Kernel
+from descend.compile.passes.buffers import ALIGNMENT, Plan, plan
+from descend.compile.passes.fuse import fuse
+from descend.compile.passes.schedule import Band, Schedule, schedule
+
+SMALL = 60_000
+"""Operations and bytes below which a second thread costs more than it helps."""
+
+
+@dataclass
+class Segment:
+    """What runs without Python: a program, or in its place one host call."""
+
+    program: threads.Program | None
+    call: Kernel | None = None
+
+
+class Executable:
+    """A graph that runs.
+
+    ``run(inputs, outputs)`` takes arrays in row-major order and fills those of the outputs.
+    ``in_place[i]`` is the input whose memory output i may take, or None: then it is written there.
+    """
+
+    def __init__(self, graph: Graph, in_place: Sequence[int | None] = ()) -> None:
+        graph = _with_own_outputs(graph)
+        self.graph = graph
+        self.threads = 1 if _work(graph) < SMALL else threads.thread_count()
+        lowered = fuse(graph, self.threads)
+        self.kernels = lowered.kernels
+        self.schedule = schedule(lowered.kernels, self.threads)
+        self.inputs = [lowered.buffers[x] for x in graph.inputs]
+        self.outputs = [lowered.buffers[y] for y in graph.outputs]
+        self.shared = _shared(self.schedule, self.inputs, self.outputs, in_place)
+        for y in self.outputs:
+            y.kind = "output"
+        for band in self.schedule.bands:
+            band.local = [b for b in band.local if b.kind == "inner"]
+        blocks = {band: band.block(self.threads) for band in self.schedule.bands}
+        self.blocks = blocks
+        self.plan = plan(self.schedule, blocks, self.threads)
+        self.codes = self._compiled()
+        self.numbers: dict[Any, int] = {}
+        self._number_buffers()
+        self.memory = _aligned(self.plan.arena_bytes)
+        self.segments = self._segments()
+        self._fill_tables()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The memory that a run takes beside its inputs: arena, threads' memory, outputs."""
+        own = [y for i, y in enumerate(self.outputs) if self.shared[i] is None]
+        threads_own = self.plan.thread_bytes * self.threads
+        return self.plan.arena_bytes + threads_own + sum(y.nbytes for y in own)
+
+    # ---- making -----------------------------------------------------------------------------
+
+    def _compiled(self) -> dict[Kernel, native.Code]:
+        """The machine code of every kernel, each text compiled once."""
+        kernels = [k for k in self.kernels if k.call is None]
+        texts: dict[str, Kernel] = {}
+        for kernel in kernels:
+            texts.setdefault(kernel.text(), kernel)
+        codes = native.load_all_keyed({text: k.emit for text, k in texts.items()})
+        return {kernel: codes[kernel.text()] for kernel in kernels}
+
+    def _number_buffers(self) -> None:
+        """A place in the table for each buffer, and for each kernel's scratch."""
+        for band in self.schedule.bands:
+            for kernel in band.kernels:
+                for buffer in kernel.operands:
+                    self.numbers.setdefault(buffer, len(self.numbers))
+                    if buffer.kind == "partial":
+                        self.numbers.setdefault(("copies", buffer), len(self.numbers))
+                if kernel.scratch:
+                    self.numbers.setdefault(kernel, len(self.numbers))
+        for buffer in (*self.inputs, *self.outputs):
+            self.numbers.setdefault(buffer, len(self.numbers))
+
+    def _segments(self) -> list[Segment]:
+        segments: list[Segment] = []
+        bands: list[threads.Band] = []
+        phase = -1
+
+        def close() -> None:
+            if bands:
+                program = threads.Program(
+                    tuple(bands),
+                    len(self.numbers),
+                    self.threads,
+                    self.plan.thread_bytes,
+                    keep=self.codes,
+                )
+                segments.append(Segment(program))
+                bands.clear()
+
+        for band in self.schedule.bands:
+            if band.kernels[0].call is not None:
+                close()
+                segments.append(Segment(None, band.kernels[0]))
+                phase = -1
+                continue
+            bands.append(self._native_band(band, phase not in (-1, band.phase)))
+            phase = band.phase
+        close()
+        return segments
+
+    def _native_band(self, band: Band, barrier: bool) -> threads.Band:
+        alone = self.threads == 1 or band.units == 1
+        calls: list[threads.Call] = []
+        partials: dict[Buffer, threads.Partial] = {}
+        scratch: list[threads.Scratch] = []
+        for kernel in band.kernels:
+            arguments: list[int] = []
+            offsets = kernel.offsets or [0] * len(kernel.operands)
+            for buffer, offset in zip(kernel.operands, offsets, strict=True):
+                # a thread's own copy of a partial sum while it adds to it, later all copies
+                own = buffer.kind != "partial" or buffer in kernel.adds
+                number = self.numbers[buffer if own else ("copies", buffer)]
+                arguments += (number, offset * buffer.dtype.itemsize)
+            if kernel.scratch:
+                arguments += (self.numbers[kernel], 0)
+                scratch.append(threads.Scratch(self.numbers[kernel], self.plan.scratch[kernel]))
+            arguments += kernel.numbers
+            code = self.codes[kernel]
+            calls.append(threads.Call(code["kernel"], tuple(arguments), band.rows(kernel)))
+            for buffer in kernel.adds:
+                copy = buffer.nbytes // buffer.shape[0]
+                partials[buffer] = threads.Partial(
+                    self.numbers[buffer], self.numbers["copies", buffer], copy
+                )
+        return threads.Band(
+            band.units,
+            self.blocks[band],
+            tuple(calls),
+            tuple(
+                threads.Local(self.numbers[b], self.plan.local[b], b.nbytes // band.units)
+                for b in band.local
+            ),
+            tuple(partials.values()),
+            tuple(scratch),
+            barrier,
+            int(alone and not partials),
+        )
+
+    def _fill_tables(self) -> None:
+        """The addresses that never change."""
+        self.tables = [s.program.table for s in self.segments if s.program is not None]
+        start = self.memory.ctypes.data
+        self.constants: list[Any] = []
+        for buffer, number in self.numbers.items():
+            if isinstance(buffer, tuple):  # where the threads' copies of a partial sum lie
+                self._set(number, start + self.plan.arena[buffer[1]])
+            elif not isinstance(buffer, Buffer):
+                continue
+            elif buffer in self.plan.arena:
+                self._set(number, start + self.plan.arena[buffer])
+            elif buffer.kind == "constant":
+                array = np.require(buffer.array, buffer.dtype, ["C", "A"])
+                self.constants.append(array)
+                self._set(number, array.ctypes.data)
+        self.input_numbers = [self.numbers[x] for x in self.inputs]
+        self.output_numbers = [self.numbers[y] for y in self.outputs]
+
+    def _set(self, number: int, address: int) -> None:
+        for table in self.tables:
+            table[number] = address
+
+    # ---- running ----------------------------------------------------------------------------
+
+    def run(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Fill the outputs; None stands for an output that takes an input's memory."""
+        for i, array in enumerate(outputs):
+            if self.shared[i] is None:
+                self.set_output(i, array)
+        for i, array in enumerate(inputs):
+            self.set_input(i, array)
+        self.execute(inputs, outputs)
+
+    def set_input(self, i: int, array: Any) -> None:
+        """Let an input be read from this array, and what takes its memory be written there."""
+        address = array.ctypes.data
+        self._set(self.input_numbers[i], address)
+        for number, place in zip(self.output_numbers, self.shared, strict=True):
+            if place == i:
+                self._set(number, address)
+
+    def set_output(self, i: int, array: Any) -> None:
+        """Let an output be written into this array."""
+        self._set(self.output_numbers[i], array.ctypes.data)
+
+    def execute(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Run with the addresses that are in the tables."""
+        for segment in self.segments:
+            if segment.program is not None:
+                segment.program.run()
+            else:
+                assert segment.call is not None
+                self._call(segment.call, inputs, outputs)
+
+    def _call(self, kernel: Kernel, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """A host call: its arguments as copies, its results into their buffers."""
+        arguments = [
+            np.lib.stride_tricks.as_strided(
+                self._array(buffer, inputs, outputs).reshape(-1)[offset:],
+                shape,
+                [s * buffer.dtype.itemsize for s in strides],
+            ).copy()
+            for buffer, offset, strides, shape in kernel.views
+        ]
+        assert kernel.call is not None
+        results = kernel.call(*arguments)
+        for access, value in zip(kernel.writes, results, strict=True):
+            place = self._array(access.buffer, inputs, outputs)
+            place[...] = value
+
+    def _array(self, buffer: Buffer, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """A buffer as an array, wherever it lies."""
+        if buffer in self.plan.arena:
+            start = self.plan.arena[buffer]
+            part = self.memory[start : start + buffer.nbytes]
+            return part.view(buffer.dtype).reshape(buffer.shape)
+        if buffer.kind == "constant":
+            return np.asarray(buffer.array)
+        if buffer in self.inputs:
+            return inputs[self.inputs.index(buffer)].reshape(buffer.shape)
+        place = self.outputs.index(buffer)
+        shared = self.shared[place]
+        return outputs[place] if shared is None else inputs[shared]
+
+
+def _with_own_outputs(graph: Graph) -> Graph:
+    """The graph with every output an array of its own: no input, no constant, no two the same."""
+    seen: set[Node] = set(graph.inputs)
+    outputs: list[Node] = []
+    for y in graph.outputs:
+        if y in seen or y.op in ("constant", "part", "reshape"):
+            y = node("cast", y, dtype=y.dtype)
+        seen.add(y)
+        outputs.append(y)
+    return Graph(graph.inputs, outputs)
+
+
+def _work(graph: Graph) -> int:
+    """About how many operations and bytes a graph takes."""
+    total = 0
+    for x in graph.nodes:
+        if x.op == "matmul":
+            total += 2 * x.size * x.inputs[0].shape[-1]
+        elif x.op.startswith("convolve"):
+            total += 1 << 30
+        elif x.op not in ("reshape", "transpose", "broadcast_to", "slice", "constant"):
+            total += 4 * max([x.size, *(i.size for i in x.inputs)])
+    return total
+
+
+def _shared(
+    schedule: Schedule,
+    inputs: list[Buffer],
+    outputs: list[Buffer],
+    in_place: Sequence[int | None],
+) -> list[int | None]:
+    """For each output the input whose memory it takes: one that nobody reads any more by then."""
+    home = {kernel: band for band in schedule.bands for kernel in band.kernels}
+    readers: dict[Buffer, list[Kernel]] = {}
+    writers: dict[Buffer, list[Kernel]] = {}
+    for kernel in home:
+        for access in kernel.reads:
+            readers.setdefault(access.buffer, []).append(kernel)
+        for access in kernel.writes:
+            writers.setdefault(access.buffer, []).append(kernel)
+    result: list[int | None] = []
+    for i, y in enumerate(outputs):
+        place = in_place[i] if i < len(in_place) else None
+        if place is not None and not _may_share(inputs[place], y, readers, writers, home):
+            place = None
+        result.append(place)
+    return result
+
+
+def _may_share(
+    x: Buffer,
+    y: Buffer,
+    readers: dict[Buffer, list[Kernel]],
+    writers: dict[Buffer, list[Kernel]],
+    home: dict[Kernel, Band],
+) -> bool:
+    if len(writers.get(y, [])) != 1:
+        return False
+    (writer,) = writers[y]
+    if writer.loop is None:
+        return False
+    write = next(a for a in writer.writes if a.buffer is y)
+    for reader in readers.get(x, []):
+        if home[reader].phase < home[writer].phase:
+            continue
+        if reader is not writer:
+            return False
+        for access in reader.reads:
+            if access.buffer is x and (access.offset, access.strides, access.anywhere) != (
+                write.offset, write.strides, False
+            ):  # fmt: skip
+                return False
+    return True
+
+
+def _aligned(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]
+
+
+def text_of(executable: Executable) -> str:
+    """The kernels as text, band by band."""
+    lines: list[str] = []
+    for band in executable.schedule.bands:
+        lines.append(
+            f"phase {band.phase}: {band.units} units, {executable.blocks[band]} at a time"
+        )
+        for kernel in band.kernels:
+            text = kernel.text() if kernel.call is None else kernel.title
+            lines += ["  " + line for line in text.splitlines()]
+    return "\n".join(lines)
+
+
+def digest(text: str) -> str:
+    """A short name for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+__all__ = ["Executable", "Plan", "digest", "text_of"]

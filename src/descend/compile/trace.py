@@ -1,0 +1,218 @@
+"""What a function touches while it is recorded: its arguments, and each Variable that it meets.
+
+While a trace is open (``config().trace``), reading ``data`` of a Variable made before answers a
+LazyArray and makes that Variable an input; rebinding it makes it an output. The Variables themselves
+stay as they are: what they would be is held here.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from descend.compile.errors import TraceError
+from descend.compile.graph import Node, input_node
+from descend.compile.lazy_array import LazyArray, Recorder
+from descend.compile.lowerings import lower
+from descend.core import Function, Variable
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an input of the graph comes from at every call.
+
+    ``kind`` is "argument" (the array or Variable number ``index``), "variable", "grad" (the
+    gradient that a Variable has), or "array" (one that the function holds on to).
+    """
+
+    kind: str
+    owner: Any = None
+    index: int = -1
+
+
+class Trace(Recorder):
+    """One recording."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: dict[Node, Source] = {}
+        self.held: dict[Variable, LazyArray] = {}
+        """What each Variable from outside holds by now."""
+        self.given: dict[Variable, LazyArray] = {}
+        """What it held when it was first read."""
+        self.grads: dict[Variable, Variable | None] = {}
+        """The gradient that each Variable from outside has by now."""
+        self.given_grads: dict[Variable, Variable | None] = {}
+        self.arguments: dict[Variable, tuple[int, Variable]] = {}
+        """The Variables that stand for arguments: which one, and the argument itself."""
+        self.stand_ins: dict[Variable, Variable] = {}
+        """For each computed Variable from outside the leaf that stands for it."""
+        self.originals: dict[Variable, Variable] = {}
+        self.settings: list[tuple[Any, str, Any]] = []
+        """Python values that the recording depends on: (object, name, value)."""
+        self.presets: dict[Variable, LazyArray] = {}
+        self.walked = False
+        """Whether backward() was called inside."""
+
+    # ---- what the core asks -----------------------------------------------------------------
+
+    def read(self, variable: Variable) -> Any:
+        """What ``variable.data`` is by now."""
+        data = variable._data  # pyright: ignore[reportPrivateUsage]
+        if isinstance(data, LazyArray) or data is None:
+            return data
+        if variable not in self.held:
+            data = array_now(variable)
+            if not isinstance(data, np.ndarray):
+                raise TraceError(
+                    f"reads a Variable that holds {type(data).__name__}",
+                    "the compiler takes NumPy's arrays",
+                )
+            array = self.presets.get(variable)
+            if array is None:
+                owner = self.originals.get(variable, variable)
+                array = self.input(Source("variable", owner), data)
+            self.held[variable] = self.given[variable] = array
+        return self.held[variable]
+
+    def write(self, variable: Variable, value: Any) -> None:
+        """``variable.data = value``."""
+        if isinstance(variable._data, LazyArray) and variable not in self.arguments:  # pyright: ignore[reportPrivateUsage]
+            variable._data = value  # pyright: ignore[reportPrivateUsage]
+            return
+        if variable in self.stand_ins or variable.creator is not None:
+            raise TraceError(
+                "rebinds the data of a Variable that was computed outside", "rebind a leaf"
+            )
+        self.held[variable] = value
+        if variable in self.arguments:
+            variable._data = value  # pyright: ignore[reportPrivateUsage]
+
+    def read_grad(self, variable: Variable) -> Variable | None:
+        """What ``variable.grad`` is by now."""
+        if variable in self.grads:
+            return self.grads[variable]
+        if self._is_inside(variable):
+            return variable._grad  # pyright: ignore[reportPrivateUsage]
+        grad = self._outer(variable)._grad  # pyright: ignore[reportPrivateUsage]
+        if grad is not None:
+            array = self.input(self._source_of_grad(variable), array_now(grad))
+            grad = Variable(array, grad.name, grad.requires_grad)
+        self.given_grads[variable] = self.grads[variable] = grad
+        return grad
+
+    def write_grad(self, variable: Variable, value: Variable | None) -> None:
+        """``variable.grad = value``."""
+        if self._is_inside(variable):
+            variable._grad = value  # pyright: ignore[reportPrivateUsage]
+            return
+        if variable in self.originals:
+            raise TraceError(
+                "walks into a graph that was made outside",
+                "compute all that backward() walks over inside the compiled function",
+            )
+        self.grads[variable] = value
+
+    def operands(self, xs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of a call, a leaf in the place of each Variable computed outside."""
+        return tuple(self._leaf(x) if isinstance(x, Variable) else x for x in xs)
+
+    def forward(self, function: Function, arrays: list[Any]) -> Any:
+        """What a call answers, recorded."""
+        return lower(function, arrays)
+
+    def check_inside(self, y: Variable) -> None:
+        """TraceError if backward() is asked of something computed outside."""
+        self.walked = True
+        if y.creator is not None and not isinstance(y._data, LazyArray):  # pyright: ignore[reportPrivateUsage]
+            raise TraceError(
+                "calls backward() of a Variable that was computed outside",
+                "compute it inside the compiled function",
+            )
+
+    def depends(self, owner: Any, name: str, value: Any) -> None:
+        """Note that the recording holds only as long as this setting has this value."""
+        self.settings.append((owner, name, value))
+
+    # ---- what the compiler asks -------------------------------------------------------------
+
+    def input(self, source: Source, array: Any) -> LazyArray:
+        """A new input of the graph."""
+        node = input_node(array.shape, array.dtype)
+        self.inputs[node] = source
+        return LazyArray(node)
+
+    def capture(self, array: Any) -> Node:
+        """The input that stands for this very array."""
+        node = super().capture(array)
+        self.inputs.setdefault(node, Source("array", array))
+        return node
+
+    def argument(self, x: Any, index: int) -> Any:
+        """What the function gets for an argument: an array that records, or a leaf with one."""
+        source = Source("argument", index=index)
+        if not isinstance(x, Variable):
+            return self.input(source, x)
+        array = self.input(source, array_now(x))
+        leaf = type(x)(array, x.name)
+        leaf.requires_grad = x.requires_grad
+        self.arguments[leaf] = (index, x)
+        self.given[leaf] = array
+        return leaf
+
+    def writes(self) -> list[tuple[Variable, Any]]:
+        """The Variables from outside that hold something else by now."""
+        return [
+            (variable, value)
+            for variable, value in self.held.items()
+            if value is not self.given.get(variable)
+        ]
+
+    def grad_writes(self) -> list[tuple[Variable, Variable | None]]:
+        """The Variables from outside whose gradient is another by now."""
+        missing = object()
+        return [
+            (variable, grad)
+            for variable, grad in self.grads.items()
+            if grad is not self.given_grads.get(variable, missing)
+        ]
+
+    def _is_inside(self, variable: Variable) -> bool:
+        made_here = isinstance(variable._data, LazyArray)  # pyright: ignore[reportPrivateUsage]
+        return made_here and variable not in self.arguments and variable not in self.originals
+
+    def _outer(self, variable: Variable) -> Variable:
+        return self.arguments[variable][1] if variable in self.arguments else variable
+
+    def _source_of_grad(self, variable: Variable) -> Source:
+        if variable in self.arguments:
+            return Source("argument grad", index=self.arguments[variable][0])
+        return Source("grad", variable)
+
+    def _leaf(self, x: Variable) -> Variable:
+        data = x._data  # pyright: ignore[reportPrivateUsage]
+        if x.creator is None or isinstance(data, LazyArray):
+            return x
+        if x not in self.stand_ins:
+            leaf = Variable(np.asarray(data), x.name)
+            leaf.requires_grad = x.requires_grad
+            self.stand_ins[x] = leaf
+            self.originals[leaf] = x
+        return self.stand_ins[x]
+
+
+def array_now(variable: Variable) -> Any:
+    """The array that a Variable holds, whether or not a trace is open."""
+    data = variable._data  # pyright: ignore[reportPrivateUsage]
+    return np.asarray(data) if isinstance(data, np.generic) else data
+
+
+def survivors(arrays: WeakSet[LazyArray]) -> list[LazyArray]:
+    """The recorded arrays that somebody still holds on to after the recording."""
+    if len(arrays):
+        gc.collect()
+    return list(arrays)

@@ -1,0 +1,73 @@
+"""Arguments and results: arrays and Variables in nested lists, tuples and dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from descend.core import Variable
+
+LEAVES = (np.ndarray, Variable, np.generic)
+
+
+def leaves(structure: Any, found: list[Any]) -> Any:
+    """Append the arrays and Variables to ``found``; answers what else there is, to be compared.
+
+    Two structures with equal answers differ in their leaves at most.
+    """
+    if isinstance(structure, LEAVES):
+        found.append(structure)
+        return LEAF
+    kind = type(structure)
+    if kind is tuple or kind is list:
+        return (kind, tuple([leaves(part, found) for part in structure]))
+    if kind is dict:
+        items = cast(dict[Any, Any], structure)
+        return (dict, tuple([(key, leaves(part, found)) for key, part in items.items()]))
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return (kind, tuple([leaves(part, found) for part in cast(tuple[Any, ...], structure)]))
+    return Static(structure)
+
+
+def mapped(structure: Any, change: Callable[[Any], Any], kinds: tuple[type, ...] = LEAVES) -> Any:
+    """The structure with ``change(leaf)`` in the place of every leaf of these kinds."""
+    if isinstance(structure, kinds):
+        return change(structure)
+    kind = type(structure)
+    if kind is tuple or kind is list:
+        return kind([mapped(part, change, kinds) for part in structure])
+    if kind is dict:
+        items = cast(dict[Any, Any], structure)
+        return {key: mapped(part, change, kinds) for key, part in items.items()}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        parts = cast(tuple[Any, ...], structure)
+        return kind(*[mapped(part, change, kinds) for part in parts])
+    return structure
+
+
+LEAF = object()
+
+
+class Static:
+    """Anything that is no array: two are equal if they are of one type and equal, or the same."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        try:
+            return hash((type(self.value), self.value))
+        except TypeError:
+            return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Static):
+            return False
+        a, b = self.value, other.value
+        if a is b:
+            return True
+        return type(a) is type(b) and bool(a == b)

@@ -1,0 +1,192 @@
+import ctypes
+import math
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from descend.compile import cache, native
+
+
+def call(code, x, name="f"):
+    # The code lives as long as this frame: an address alone does not hold it.
+    return ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)(code[name])(x)
+
+
+def text_of(constant, name="f"):
+    return (
+        f"define float @{name}(float %x) {{\n"
+        f"  %y = fadd float %x, {float(constant):e}\n"
+        "  ret float %y\n"
+        "}\n"
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_each_level_runs(level):
+    for constant in (1, 2):  # a second module meets what the first one left
+        code = native.load(text_of(constant), level)
+        assert call(code, 3.0) == 3.0 + constant
+
+
+def test_the_same_text_is_the_same_code_while_it_lives():
+    code = native.load(text_of(1))
+    assert native.load(text_of(1)) is code
+    assert native.load(text_of(1), level=0) is not code
+    assert native.load(text_of(2)) is not code
+
+
+def test_functions_are_found_by_name_and_internal_ones_are_not():
+    code = native.load(
+        'define internal fastcc float @"hidden one"(float %x) {\n  ret float %x\n}\n'
+        'define noundef float @"quoted name"(float %x) #0 {\n'
+        '  %y = call fastcc float @"hidden one"(float %x)\n'
+        "  ret float %y\n}\n"
+        "define  i1 @.plain-2$() {\n  ret i1 1\n}\n"
+        'attributes #0 = { "no-trapping-math"="true" }\n'
+    )
+    assert set(code.addresses) == {"quoted name", ".plain-2$"}
+    assert call(code, 2.5, "quoted name") == 2.5
+
+
+def test_functions_of_the_c_library_are_found():
+    code = native.load(
+        "declare float @sinf(float)\n"
+        "define float @f(float %x) {\n  %y = call float @sinf(float %x)\n  ret float %y\n}\n"
+    )
+    assert call(code, 1.0) == pytest.approx(math.sin(1.0))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("define void @f() {\n  call void @g()\n  ret void\n}\n", "undefined value '@g'"),
+        (
+            # LLVM crashes where a pass meets it.
+            "declare float @llvm.fma.f32(float)\n"
+            "define float @f(float %x) {\n"
+            "  %y = call float @llvm.fma.f32(float %x)\n  ret float %y\n}\n",
+            "llvm.fma.f32",
+        ),
+    ],
+)
+def test_a_wrong_text_is_an_error(text, message):
+    with pytest.raises(RuntimeError, match=message):
+        native.load(text)
+    with pytest.raises(RuntimeError, match=message):
+        native.load_all([text_of(1), text])
+    assert call(native.load(text_of(1)), 1.0) == 2.0
+
+
+def test_many_texts_come_in_their_order_and_the_same_ones_once():
+    known = native.load(text_of(3))
+    numbers = [1, 2, 3, 1, 4, 5, 6, 7, 8, 2]
+    codes = native.load_all(text_of(number) for number in numbers)
+    assert [call(code, 0.0) for code in codes] == numbers
+    assert codes[0] is codes[3]
+    assert codes[2] is known
+    assert native.load_all([]) == []
+
+
+def test_llvm_works_without_its_lock_where_it_can():
+    # If this fails, llvmlite has changed, and kernels are compiled one at a time.
+    name = "LLVMPY_TargetMachineEmitToMemory"
+    assert native._unlocked(name) is not getattr(native.llvm.ffi.lib, name)
+
+
+def test_threads_compile_at_once():
+    results = {}
+
+    def compile_some(first):
+        for number in range(first, first + 10):
+            code = native.load(text_of(number))
+            results[number] = call(code, 0.0)
+
+    threads = [threading.Thread(target=compile_some, args=(first,)) for first in (0, 5, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {number: number for number in range(20)}
+
+
+def test_an_object_on_disk_is_not_compiled_again(folder, monkeypatch):
+    native.load(text_of(11))  # and dropped
+    assert len(list(folder.iterdir())) == 1
+    monkeypatch.setattr(native, "compile_object", None)
+    assert call(native.load(text_of(11)), 1.0) == 12.0
+    with pytest.raises(TypeError):
+        native.load(text_of(12))
+
+
+def test_a_damaged_object_is_compiled_again(folder):
+    native.load(text_of(13))
+    (path,) = folder.iterdir()
+    good = path.read_bytes()
+    path.write_bytes(good[:200])
+    assert call(native.load(text_of(13)), 1.0) == 14.0
+    assert path.read_bytes() == good
+
+
+def test_the_key_holds_the_host_and_the_level(monkeypatch):
+    before = native._key("text", 1)
+    assert native._key("text", 2) != before
+    monkeypatch.setattr(native, "_host", lambda: "another processor")
+    assert native._key("text", 1) != before
+
+
+def test_it_runs_without_a_folder_for_the_cache(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path / "file"))
+    assert call(native.load(text_of(21)), 1.0) == 22.0
+
+
+LOADS = """
+import sys
+from descend.compile import native
+for number in range(30):
+    native.load(f"define i64 @f() {{\\n  ret i64 {number}\\n}}\\n")
+"""
+
+
+def test_processes_compile_into_one_folder_at_once(folder):
+    processes = [subprocess.Popen([sys.executable, "-c", LOADS]) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert len(list(folder.iterdir())) == 30
+    assert cache.get("nothing") is None
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc")
+def test_code_that_is_dropped_leaves_no_memory_behind():
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def load_and_drop(times):
+        object_code = native.compile_object(text_of(1))
+        for _ in range(times):
+            assert native.Code(object_code, ["f"])["f"]
+
+    load_and_drop(2 * native._LINKS)
+    before = resident()
+    load_and_drop(3000)
+    # LLVM leaves 10 KB at each link, 30 MB in all, if its linker is never replaced.
+    assert resident() - before < 8 << 20
+
+
+def test_code_outlives_the_linker_that_made_it():
+    code = native.load(text_of(5))
+    object_code = native.compile_object(text_of(6))
+    for _ in range(native._LINKS + 1):
+        native.Code(object_code, ["f"])
+    assert native._linker().jit is not code._jit
+    assert call(code, 1.0) == 6.0
+    del code
