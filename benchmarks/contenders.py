@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -31,14 +31,17 @@ class Absent(Exception):
     """Why a contender is not there."""
 
 
-def contenders(work: ModuleType, **sizes: int) -> dict[tuple[str, str], Maker]:
+def contenders(
+    work: ModuleType, columns: Collection[str] = tuple(COLUMNS), **sizes: int
+) -> dict[tuple[str, str], Maker]:
     """A maker of step and weights for each column and variant, PyTorch's first.
 
-    What is not installed and what the work does not have is left out.
+    What is not installed and what the work does not have is left out; other frameworks than
+    those of ``columns`` are not imported.
     """
     makers: dict[tuple[str, str], Maker] = {}
-    torch = peers.torch()
-    if torch is not None and hasattr(work, "torch"):
+    torch = peers.torch() if {"torch", "torch.compile"} & {*columns} else None
+    if torch is not None:
         for variant, options in getattr(work, "TORCH_VARIANTS", {"": {}}).items():
             options = {**options, **sizes}
             makers["torch", variant] = partial(work.torch, torch, **options)
@@ -46,12 +49,12 @@ def contenders(work: ModuleType, **sizes: int) -> dict[tuple[str, str], Maker]:
                 work.torch, torch, compile=torch.compile, **options
             )
     for name in ("jax", "tinygrad"):
-        module = peers.peer(name) if hasattr(work, name) else None
+        module = peers.peer(name) if name in columns and hasattr(work, name) else None
         if module is not None:
             makers[name, ""] = partial(getattr(work, name), module, **sizes)
     makers["eager", ""] = partial(work.descend, **sizes)
     makers["compiled", ""] = lambda: work.descend(compile=descend_compile(), **sizes)
-    return makers
+    return {key: maker for key, maker in makers.items() if key[0] in columns}
 
 
 def descend_compile() -> Callable[..., Any]:

@@ -184,11 +184,7 @@ def memory_part(options: argparse.Namespace) -> str:
             peaks[column] = peak_memory(name, column, options.threads, folder)
         shutil.rmtree(folder, ignore_errors=True)
         own, torch = (peaks.get(c, {}).get("bytes") for c in ("compiled", "torch"))
-        cells = [
-            f"{peaks[c]['bytes'] / 2**20:.0f} MiB" if "bytes" in peaks.get(c, {}) else
-            peaks.get(c, {}).get("excuse", "-")
-            for c in columns
-        ]  # fmt: skip
+        cells = [memory_cell(peaks.get(column)) for column in columns]
         cells.append(f"{own / torch:.2f}" if own and torch else "-")
         lines.append(f"| {ROWS[name].title} | {' | '.join(cells)} |")
         say(lines[-1])
@@ -208,6 +204,13 @@ def median(results: list[dict]) -> dict:
     if excuses:
         return excuses[0]
     return {"seconds": statistics.median(result["seconds"] for result in results)}
+
+
+def memory_cell(peak: dict | None) -> str:
+    """The megabytes, or why there are none."""
+    if peak is None or "bytes" not in peak:
+        return "-" if peak is None else peak["excuse"]
+    return f"{peak['bytes'] / 2**20:.0f} MiB"
 
 
 def cell(column: dict | None) -> str:

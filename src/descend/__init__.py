@@ -13,6 +13,8 @@ from descend import cuda as cuda
 from descend import functions as functions
 from descend import nn as nn
 from descend import optim as optim
+from descend.compile import TraceError as TraceError
+from descend.compile import compile as compile
 from descend.core import Function as Function
 from descend.core import Parameter as Parameter
 from descend.core import Variable as Variable

@@ -1,1 +1,13 @@
-"""The compiler: records a whole training step and runs it as a few fused native kernels."""
+"""The compiler: records a whole training step and runs it as a few fused native kernels.
+
+Read in this order: `compiled` (what a call does), `trace` and `lazy_array` (how a function is
+recorded), `graph`, `passes` (what becomes of the graph), `loops` and `llvm` (kernels as text and as
+machine code), `threads` and `runtime` (how they run).
+
+Importing this costs next to nothing: llvmlite is imported when a function is first compiled.
+"""
+
+from descend.compile.compiled import Compiled as Compiled
+from descend.compile.compiled import compile as compile
+from descend.compile.compiled import is_available as is_available
+from descend.compile.errors import TraceError as TraceError

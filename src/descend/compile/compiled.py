@@ -11,16 +11,17 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.compile import tree
-from descend.compile.errors import TraceError
-from descend.compile.recording import Recording, record
 from descend.core import Variable
 from descend.core.arrays import is_array
 from descend.core.config import config
+
+if TYPE_CHECKING:
+    from descend.compile.recording import Recording
 
 
 def compile(function: Callable[..., Any] | None = None) -> Any:
@@ -73,9 +74,10 @@ def is_available() -> bool:
 class Compiled:
     """A compiled function; it is called as the function itself."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], pure: bool = False) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.pure = pure
         self.recordings: dict[Any, list[Recording]] = {}
         self.last: Recording | None = None
         self.seconds = 0.0
@@ -93,12 +95,14 @@ class Compiled:
         found: list[Any] = []
         structure = tree.leaves((args, kwargs), found)
         kinds: list[Any] = [structure, settings.enable_backprop, settings.train]
-        for x in found:
+        places: dict[int, int] = {}
+        for i, x in enumerate(found):
             if isinstance(x, Variable):
                 data = x._data
                 if not isinstance(data, (np.ndarray, np.generic)):
                     return self.function(*args, **kwargs)  # of another device, or none
-                kinds.append((data.shape, data.dtype, x.requires_grad, type(x)))
+                first = places.setdefault(id(x), i)  # the same Variable may come twice
+                kinds.append((data.shape, data.dtype, x.requires_grad, type(x), first))
             else:
                 kinds.append((x.shape, x.dtype))
         key = tuple(kinds)
@@ -107,8 +111,10 @@ class Compiled:
             if recording is None:
                 if any(is_array(x) and not isinstance(x, np.ndarray) for x in args):
                     return self.function(*args, **kwargs)
+                from descend.compile.recording import record
+
                 start = perf_counter()
-                recording = record(self.function, args, kwargs, found)
+                recording = record(self.function, args, kwargs, found, self.pure)
                 self.seconds += perf_counter() - start
                 self.recordings.setdefault(key, []).insert(0, recording)
             self.last = recording
@@ -163,6 +169,3 @@ class Compiled:
     def __repr__(self) -> str:
         count = sum(len(found) for found in self.recordings.values())
         return f"<compiled {getattr(self, '__name__', 'function')}: {count} recordings>"
-
-
-__all__ = ["Compiled", "TraceError", "compile", "is_available"]

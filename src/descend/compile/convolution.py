@@ -23,8 +23,6 @@ from itertools import product
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from descend.compile.products import panel_groups
 from descend.compile.tiles import (
     Emitter,
@@ -35,7 +33,6 @@ from descend.compile.tiles import (
     even_tiles,
     panels,
     tile_rows,
-    vector_bytes,
 )
 
 if TYPE_CHECKING:
@@ -113,7 +110,7 @@ def convolve_input(spec: ConvolutionSpec) -> Plan:
     """The gradient of x: "weight" to "packed" (cut along filters), then "gy", "packed" to "gx"."""
     spec = _two_axes(spec)
     counts = _counts(spec)
-    phases = [_phases(spec, counts, axis) for axis in range(2)]
+    phases = product(_phases(spec, counts, 0), _phases(spec, counts, 1))
     shape = _Shape(
         spec.dtype,
         spec.images,
@@ -125,7 +122,7 @@ def convolve_input(spec: ConvolutionSpec) -> Plan:
         (spec.weight[0], spec.weight[3], spec.weight[1], spec.weight[2]),
         spec.weight[0] * (spec.filters // spec.groups),
     )
-    return _correlations(shape, list(product(*phases)), ("gy", "gx"))
+    return _correlations(shape, list(phases), ("gy", "gx"))
 
 
 def _counts(spec: ConvolutionSpec) -> tuple[int, ...]:
@@ -218,7 +215,7 @@ def _correlations(
     """The kernels for correlations that write one result between them."""
     parts: list[tuple[tuple[_Taps, _Taps], int]] = []
     total = 0
-    lanes = vector_bytes() // np.dtype(shape.dtype).itemsize
+    lanes = Emitter(shape.dtype, ()).lanes
     padded = -(-shape.columns // lanes) * lanes
     for pair in pairs:
         parts.append((pair, total))

@@ -21,18 +21,16 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llvmlite import ir
-
 from . import coefficients
-from .lanes import FLOATS, Builder, Lanes, Value, call_intrinsic, polynomial, where
+from .circular import cos, sin, tan
+from .lanes import MANTISSA, Builder, Lanes, Value, nearest, polynomial, where
 
 INFINITY, NAN = math.inf, math.nan
 
 
 class Format(NamedTuple):
-    """The bits of a floating-point format and what depends on them."""
+    """What depends on the floating-point format."""
 
-    mantissa: int  # bits stored
     bias: int  # of the exponent
     smallest: float  # normal number
     round_off: float  # x of this magnitude is half a unit in the last place of 1
@@ -47,7 +45,6 @@ class Format(NamedTuple):
 
 FORMATS = {
     32: Format(
-        mantissa=23,
         bias=127,
         smallest=2.0**-126,
         round_off=2.0**-24,
@@ -60,7 +57,6 @@ FORMATS = {
         erf_high=4.0,
     ),
     64: Format(
-        mantissa=52,
         bias=1023,
         smallest=2.0**-1022,
         round_off=2.0**-53,
@@ -73,10 +69,6 @@ FORMATS = {
         erf_high=6.0,
     ),
 }
-
-# pi/2 in parts of 33 bits: their products with a count below 2**20 are exact.
-HALF_PI = (1.5707963267341256e00, 6.0771005063039660e-11, 2.0222662487959506e-21)
-FAR = 2.0**20  # beyond, the C library reduces arguments of sin, cos, tan
 
 
 def emit(builder: Builder, name: str, *values: Value) -> Value:
@@ -95,23 +87,12 @@ def format_of(x: Lanes) -> Format:
 # exp and what is made of it
 
 
-def _nearest(x: Lanes, factor: float, offset: int = 0) -> tuple[Lanes, Lanes]:
-    """The integer k next to x * factor, as a float, and bits that end with k + offset.
-
-    Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum is rounded to an integer and
-    its lowest bits are that integer in two's complement.
-    """
-    magic = 1.5 * 2.0 ** format_of(x).mantissa + offset
-    shifted = x.times_plus(factor, magic)
-    return shifted - magic, shifted.bits()
-
-
-def _reduced(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
-    """k and r with x = k log(2) + r, |r| <= log(2) / 2, and bits ending with k + 2 bias."""
+def _reduced(x: Lanes) -> tuple[Lanes, Lanes]:
+    """r and bits ending with k + 2 bias: x = k log(2) + r, |r| <= log(2) / 2."""
     form = format_of(x)
-    k, bits = _nearest(x, 1 / math.log(2), offset=2 * form.bias)
+    k, bits = nearest(x, 1 / math.log(2), offset=2 * form.bias)
     r = k.times_plus(-form.ln2_high, x)
-    return k, k.times_plus(-form.ln2_low, r), bits
+    return k.times_plus(-form.ln2_low, r), bits
 
 
 def _expm1_near_zero(r: Lanes) -> Lanes:
@@ -121,7 +102,7 @@ def _expm1_near_zero(r: Lanes) -> Lanes:
 
 def _power_of_two(bits: Lanes) -> Lanes:
     """2**k from an integer whose lowest bits are k + bias."""
-    return (bits << FORMATS[bits.width].mantissa).floats()
+    return (bits << MANTISSA[bits.width]).floats()
 
 
 def _scaled(x: Lanes, bits: Lanes) -> Lanes:
@@ -137,7 +118,7 @@ def exp(x: Lanes, tail: Lanes | None = None, halvings: int = 0) -> Lanes:
     """exp(x + tail) / 2**halvings, where the tail is tiny beside x."""
     form = format_of(x)
     x = x.at_most(form.exp_high).at_least(form.exp_low)
-    _, r, bits = _reduced(x)
+    r, bits = _reduced(x)
     if tail is not None:
         r = r + tail
     return _scaled(_expm1_near_zero(r) + 1.0, bits - halvings if halvings else bits)
@@ -145,7 +126,7 @@ def exp(x: Lanes, tail: Lanes | None = None, halvings: int = 0) -> Lanes:
 
 def _exp_in_range(x: Lanes) -> Lanes:
     """exp(x) where neither x nor 2**k nor the result is near the end of the range."""
-    _, r, bits = _reduced(x)
+    r, bits = _reduced(x)
     scale = _power_of_two(bits - format_of(x).bias)
     return scale.times_plus(_expm1_near_zero(r), scale)
 
@@ -153,7 +134,7 @@ def _exp_in_range(x: Lanes) -> Lanes:
 def expm1(x: Lanes) -> Lanes:
     """exp(x) - 1 = 2**k (exp(r) - 1) + (2**k - 1), without cancellation near 0."""
     form = format_of(x)
-    _, r, bits = _reduced(x.at_most(form.exp_high - 1.0).at_least(form.exp_low / 2))
+    r, bits = _reduced(x.at_most(form.exp_high - 1.0).at_least(form.exp_low / 2))
     half_scale = _power_of_two(bits - (form.bias + 1))  # 2**k itself may be infinite
     y = half_scale.times_plus(_expm1_near_zero(r), half_scale - 0.5) * 2.0
     return where(abs(x) < form.round_off, x, y)
@@ -166,7 +147,7 @@ def sigmoid(x: Lanes) -> Lanes:
     the result still is a (subnormal) number. The largest term of the sum is added last.
     """
     form = format_of(x)
-    _, r, bits = _reduced((-x).at_most(-form.exp_low).at_least(-2.0 * form.one_high))
+    r, bits = _reduced((-x).at_most(-form.exp_low).at_least(-2.0 * form.one_high))
     q = _expm1_near_zero(r)
     one = 2.0**-64
     scale = _power_of_two(bits - (form.bias + 64))
@@ -218,13 +199,14 @@ def erf(x: Lanes) -> Lanes:
 def _exponent_and_mantissa(x: Lanes) -> tuple[Lanes, Lanes]:
     """e (as a float) and m with x = 2**e m and m from sqrt(1/2) to sqrt(2), for normal x > 0."""
     form = format_of(x)
-    one = form.bias << form.mantissa
+    stored = MANTISSA[x.width]
+    one = form.bias << stored
     root = _bits_of(math.sqrt(0.5), x.width)
     shifted = x.bits() + (one - root)
     # A float of 2**mantissa has units for last bits: the exponent put there is read as a number.
-    magic = 2.0**form.mantissa
-    exponent = ((shifted >> form.mantissa) | _bits_of(magic, x.width)).floats()
-    mantissa = ((shifted & ((1 << form.mantissa) - 1)) + root).floats()
+    magic = 2.0**stored
+    exponent = ((shifted >> stored) | _bits_of(magic, x.width)).floats()
+    mantissa = ((shifted & ((1 << stored) - 1)) + root).floats()
     return exponent - (magic + form.bias), mantissa
 
 
@@ -259,7 +241,7 @@ def _made_normal(x: Lanes) -> tuple[Lanes, Lanes]:
     """x times a power of two where it is subnormal, and the exponent of that power."""
     form = format_of(x)
     subnormal = x < form.smallest
-    shift = float(form.mantissa)
+    shift = float(MANTISSA[x.width])
     return where(subnormal, x * 2.0**shift, x), where(subnormal, x.constant(shift), 0.0)
 
 
@@ -276,9 +258,9 @@ def log1p(x: Lanes) -> Lanes:
     total = x + 1.0
     exponent, mantissa = _exponent_and_mantissa(total)
     # 1 + f = (1 + x) / 2**e; both terms of f are exact as long as x has digits below those of 1.
-    _, bits = _nearest(exponent, -1.0, offset=form.bias)
+    _, bits = nearest(exponent, -1.0, offset=form.bias)
     scale = _power_of_two(bits)
-    f = where(exponent < form.mantissa + 2.0, scale.times_plus(x, scale - 1.0), mantissa - 1.0)
+    f = where(exponent < MANTISSA[x.width] + 2.0, scale.times_plus(x, scale - 1.0), mantissa - 1.0)
     return where(abs(x) < form.round_off, x, _log_ends(total, _log_of(exponent, f)))
 
 
@@ -372,132 +354,10 @@ def _product_in_two(x: Lanes, x_low: Lanes, y: Lanes, y_low: Lanes) -> tuple[Lan
     return product, x_low.times_plus(y, x.times_plus(y_low, error))
 
 
-# Circular functions
-
-
-def _quarter_turns(x: Lanes) -> tuple[Lanes, Lanes]:
-    """r and bits ending with k: x = k pi/2 + r, |r| <= pi/4, for float64 |x| <= FAR.
-
-    Each product is exact and so is each difference as long as digits cancel.
-    """
-    k, bits = _nearest(x, 2 / math.pi)
-    first = k.times_plus(-HALF_PI[0], x)
-    second = k.times_plus(-HALF_PI[1], first)
-    # What rounding took from the second difference comes back together with the third part.
-    lost = k.times_plus(-HALF_PI[1], first - second)
-    return second + k.times_plus(-HALF_PI[2], lost), bits
-
-
-def _sin_near_zero(r: Lanes) -> Lanes:
-    z = r * r
-    return (r * z).times_plus(polynomial(z, coefficients.SIN[r.width]), r)
-
-
-def _cos_near_zero(r: Lanes) -> Lanes:
-    z = r * r
-    rest = (z * z) * polynomial(z, coefficients.COS[r.width])
-    half = z * 0.5
-    whole = 1.0 - half
-    # What rounding took from 1 - z/2 is added to the rest.
-    return whole + (((1.0 - whole) - half) + rest)
-
-
-def _turned(x: Lanes, quarters: int) -> Lanes:
-    """sin(x + quarters * pi/2) for |x| <= FAR."""
-    r, bits = _quarter_turns(x if x.width == 64 else x.widened())
-    if x.width == 32:  # only the reduction needs the digits of float64
-        r, bits = r.narrowed(), bits.narrowed()
-    if quarters:
-        bits = bits + quarters
-    y = where((bits & 1).differs(0), _cos_near_zero(r), _sin_near_zero(r))
-    sign = (bits & 2) << (x.width - 2)
-    return (y.bits() ^ sign).floats()
-
-
-def sin(x: Lanes) -> Lanes:
-    """The sine."""
-    near = where(x.equals(0.0), x, _turned(x, 0))  # keeps -0
-    return _far_from_library("sin", x, near)
-
-
-def cos(x: Lanes) -> Lanes:
-    """The cosine."""
-    return _far_from_library("cos", x, _turned(x, 1))
-
-
-def tan(x: Lanes) -> Lanes:
-    """sin / cos, in float64 for float32 too: three roundings are too many for its last bit."""
-    r, bits = _quarter_turns(x if x.width == 64 else x.widened())
-    odd = (bits & 1).differs(0)
-    sine, cosine = _sin_near_zero(r), _cos_near_zero(r)
-    y = where(odd, -cosine, sine) / where(odd, sine, cosine)
-    y = y if x.width == 64 else y.narrowed()
-    return _far_from_library("tan", x, where(x.equals(0.0), x, y))
-
-
-def _far_from_library(name: str, x: Lanes, near: Lanes) -> Lanes:
-    """`near`, but the C library's function of float64 in lanes that are beyond FAR."""
-    builder = x.builder
-    far = abs(x) > FAR
-    start = builder.block
-    with builder.if_then(_any(far), likely=False):
-        lanes = _lane_by_lane(name, x)
-        replaced = where(far, lanes, near)
-        stop = builder.block
-    result = builder.phi(x.value.type)
-    result.add_incoming(near.value, start)
-    result.add_incoming(replaced.value, stop)
-    return Lanes(builder, result)
-
-
-def _any(mask: Lanes) -> Value:
-    """One boolean: whether the mask holds in some lane."""
-    if not isinstance(mask.value.type, ir.VectorType):
-        return mask.value
-    return call_intrinsic(mask.builder, "vector.reduce.or", [mask.value], ir.IntType(1))
-
-
-def _lane_by_lane(name: str, x: Lanes) -> Lanes:
-    """The C library's function of each lane."""
-    builder = x.builder
-    function = builder.module.globals.get(name)
-    if function is None:
-        signature = ir.FunctionType(FLOATS[64], [FLOATS[64]])
-        function = ir.Function(builder.module, signature, name)
-    wide = x if x.width == 64 else x.widened()
-    if not isinstance(wide.value.type, ir.VectorType):
-        result = builder.call(function, [wide.value])
-    else:
-        result: Value = ir.Constant(wide.value.type, ir.Undefined)
-        for lane in range(wide.value.type.count):
-            index = ir.Constant(ir.IntType(32), lane)
-            y = builder.call(function, [builder.extract_element(wide.value, index)])
-            result = builder.insert_element(result, y, index)
-    y = Lanes(builder, result)
-    return y if x.width == 64 else y.narrowed()
-
-
 def sqrt(x: Lanes) -> Lanes:
     """The square root: an instruction, correctly rounded."""
     return x.intrinsic("sqrt")
 
 
-ELEMENTARY: dict[str, Callable[..., Lanes]] = {
-    function.__name__: function
-    for function in (
-        exp,
-        expm1,
-        log,
-        log1p,
-        sin,
-        cos,
-        tan,
-        tanh,
-        sinh,
-        cosh,
-        erf,
-        power,
-        sqrt,
-        sigmoid,
-    )
-}
+_FUNCTIONS = (exp, expm1, log, log1p, sin, cos, tan, tanh, sinh, cosh, erf, power, sqrt, sigmoid)
+ELEMENTARY: dict[str, Callable[..., Lanes]] = {f.__name__: f for f in _FUNCTIONS}

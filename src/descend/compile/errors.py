@@ -19,8 +19,8 @@ class TraceError(RuntimeError):
     or IndexError: these an operation would put into words of its own.
     """
 
-    def __init__(self, what: str, remedy: str) -> None:
-        where = user_line()
+    def __init__(self, what: str, remedy: str, where: str = "") -> None:
+        where = where or user_line()
         path, _, number = where.rpartition(":")
         source = linecache.getline(path, int(number)).strip().rstrip(":")
         line = f"`{source}`" if source else "a line"

@@ -18,6 +18,7 @@ Builder: TypeAlias = Any  # ir.IRBuilder
 Value: TypeAlias = Any  # ir.Value
 
 FLOATS: dict[int, ir.Type] = {32: ir.FloatType(), 64: ir.DoubleType()}
+MANTISSA = {32: 23, 64: 52}  # bits stored
 
 
 def scalar_of(type: ir.Type) -> ir.Type:
@@ -197,6 +198,17 @@ def where(mask: Lanes, x: Lanes | float, y: Lanes | float) -> Lanes:
     assert isinstance(known, Lanes)
     values = [v.value if isinstance(v, Lanes) else splat(known.value.type, v) for v in (x, y)]
     return Lanes(mask.builder, mask.builder.select(mask.value, *values))
+
+
+def nearest(x: Lanes, factor: float, offset: int = 0) -> tuple[Lanes, Lanes]:
+    """The integer k next to x * factor, as a float, and bits that end with k + offset.
+
+    Adding 1.5 * 2**mantissa leaves no bits for a fraction: the sum is rounded to an integer and
+    its lowest bits are that integer in two's complement.
+    """
+    magic = 1.5 * 2.0 ** MANTISSA[x.width] + offset
+    shifted = x.times_plus(factor, magic)
+    return shifted - magic, shifted.bits()
 
 
 def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:

@@ -29,6 +29,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.captured: dict[int, tuple[Any, Node]] = {}
+        self.arrays: list[ref[LazyArray]] = []
+        """All arrays that were made, to see who is still there after the recording."""
 
     def capture(self, array: Any) -> Node:
         """The input that stands for this very array; the array is held as long as the recording."""
@@ -63,6 +65,9 @@ class LazyArray(Operators):
         self._base = base
         self._given = node.op == "input" and not copied
         self._views: list[ref[LazyArray]] = []
+        trace = config().trace
+        if trace is not None:
+            trace.arrays.append(ref(self))
         if base is not None:
             base._views.append(ref(self))
 

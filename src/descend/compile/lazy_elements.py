@@ -48,6 +48,7 @@ def _lists_lazies(x: Any) -> builtins.bool:
 
 
 def as_lazy(x: Any) -> LazyArray:
+    """x as a recorded array."""
     x = operand(x)
     return x if isinstance(x, LazyArray) else LazyArray(as_node(x))
 

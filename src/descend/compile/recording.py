@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from descend.compile import tree
+from descend.compile.derivative import CompiledCall, Derivative, second_order
 from descend.compile.graph import Graph, Node
 from descend.compile.lazy_array import LazyArray, as_node
 from descend.compile.passes import optimized
 from descend.compile.runtime import Executable
-from descend.compile.trace import Source, Trace, array_now
+from descend.compile.trace import Source, Trace, array_now, check_nothing_is_kept
 from descend.core import Variable
 from descend.core.config import using_config
 
@@ -51,12 +53,29 @@ class Recording:
     """What one kind of call does."""
 
     def __init__(
-        self, trace: Trace, graph: Graph, structure: Any, effects: list[Effect]
+        self,
+        trace: Trace,
+        outputs: list[Node],
+        structure: Any,
+        effects: list[Effect],
+        derivative: Derivative | None,
     ) -> None:
         self.structure = structure
         self.effects = effects
+        inputs = list(trace.inputs)
+        self.results = len(outputs)
+        self.derivative = derivative
+        self.handed: list[Node] = []
+        if derivative is not None:
+            self.handed = derivative.residuals(inputs)
+            own = [x for x in self.handed if x not in trace.inputs]
+            places = {x: self.results + i for i, x in enumerate(own)}
+            places.update({x: -1 - i for i, x in enumerate(inputs)})
+            self.places = [places[x] for x in self.handed]
+            outputs = [*outputs, *own]
+        graph = optimized(Graph(inputs, outputs))
         self.sources = [trace.inputs[x] for x in graph.inputs]
-        self.settings = trace.settings
+        self.settings = list(trace.settings.values())
         self.grad_states = [
             (trace.arguments[v][0] if v in trace.arguments else v, grad is None)
             for v, grad in trace.given_grads.items()
@@ -66,11 +85,16 @@ class Recording:
         ]
         self.shapes = [(x.shape, x.dtype) for x in graph.inputs]
         self.types = [(y.shape, y.dtype) for y in graph.outputs]
-        in_place = self._in_place()
-        self.executable = Executable(graph, in_place)
+        self.executable = Executable(graph, self._in_place() if derivative is None else ())
         self.spare: list[Any] = [None] * len(self.types)
         self.seen: list[Any] = [None] * len(self.sources)
         self.keep: list[Any] = [None] * len(self.sources)
+        self.differentiable: list[int] = []
+        self._backward: Executable | None = None
+        self._second: Any = None
+        self.function: Any = None
+        self.call: Any = None
+        self.lock = threading.RLock()
 
     def _in_place(self) -> list[int | None]:
         """For each output the input that it replaces."""
@@ -92,9 +116,12 @@ class Recording:
 
     def holds(self, found: list[Any]) -> bool:
         """Whether all is as it was when this was recorded."""
-        for owner, name, value in self.settings:
-            if owner.__dict__.get(name) is not value and _setting(owner, name) != value:
+        for settings, plain, count in self.settings:
+            if len(settings) != count:
                 return False
+            for name, value in plain.items():
+                if settings.get(name) is not value and settings.get(name) != value:
+                    return False
         for owner, none in self.grad_states:
             variable = found[owner] if type(owner) is int else owner
             if (variable._grad is None) is not none:
@@ -113,6 +140,15 @@ class Recording:
 
     def run(self, found: list[Any]) -> Any:
         """What the function answers for these arguments."""
+        if self.derivative is None:
+            return self._answer(self.compute(found), {})
+        targets = [_variable_of(source, found) for source in self.derivative.targets]
+        call = CompiledCall(self, found)
+        ys = call(*targets)
+        return self._answer(call.outputs_now, dict(zip(self.differentiable, ys, strict=True)))
+
+    def compute(self, found: list[Any]) -> list[Any]:
+        """Run; answers the arrays of all outputs (None for those written in place)."""
         executable = self.executable
         inputs: list[Any] = []
         for i, source in enumerate(self.sources):
@@ -131,7 +167,52 @@ class Recording:
         executable.execute(inputs, outputs)
         for effect in self.effects:
             self._apply(effect, found, outputs)
-        return self._answer(outputs)
+        return outputs
+
+    # ---- derivatives ------------------------------------------------------------------------
+
+    def changed(self) -> list[Variable]:
+        """The Variables that a call changes."""
+        return [e.owner for e in self.effects if e.kind == "data" and e.owner is not None]
+
+    def state(self) -> list[Any]:
+        """Copies of what they hold."""
+        return [variable.data.copy() for variable in self.changed()]
+
+    def residuals_of(self, outputs: list[Any]) -> list[Any]:
+        """What the backward program gets of a call that has just been computed."""
+        return [self.keep[-1 - i] if i < 0 else outputs[i] for i in self.places]
+
+    def backward(self, residuals: list[Any], gys: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients of the targets; None for those that the outputs do not depend on."""
+        derivative = self.derivative
+        assert derivative is not None
+        if self._backward is None:
+            self._backward = Executable(optimized(derivative.graph(self.handed)))
+        executable = self._backward
+        seeds = [np.require(gy, requirements=["C", "A", "W"]) for gy in gys]
+        outputs = [np.empty(y.shape, y.dtype) for y in executable.graph.outputs]
+        with self.lock:
+            executable.run([*residuals, *seeds], outputs)
+        found = iter(outputs)
+        return tuple(next(found) if reached else None for reached in derivative.reached)
+
+    def second(
+        self, found: list[Any], xs: list[Any], gys: list[Variable], state: list[Any]
+    ) -> tuple[Any, ...]:
+        """The same gradients as Variables, computed by a compiled function of its own."""
+        from descend.compile.compiled import Compiled
+
+        assert self.derivative is not None
+        if self._second is None:
+            self._second = Compiled(second_order(self, self.changed()), pure=True)
+        found = list(found)
+        for source, x in zip(self.derivative.targets, xs, strict=True):
+            if source.kind == "argument":
+                found[source.index] = x
+        leaves = iter(found)
+        args, kwargs = tree.mapped(self.call, lambda _: next(leaves), (tree.Leaf,))
+        return tuple(self._second(args, kwargs, gys, state))
 
     def _output(self, i: int) -> Any:
         """Memory for an output: the last call's, if nobody holds it any more."""
@@ -161,8 +242,10 @@ class Recording:
         else:
             variable._data = array.copy()
 
-    def _answer(self, outputs: list[Any]) -> Any:
+    def _answer(self, outputs: list[Any], variables: dict[int, Variable]) -> Any:
         def made(result: Result) -> Any:
+            if result.output in variables:
+                return variables[result.output]
             array = outputs[result.output]
             return Variable(array, None, False) if result.variable else array
 
@@ -171,10 +254,6 @@ class Recording:
 
 def _same_type(a: Any, b: Any) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.flags.writeable
-
-
-def _setting(owner: Any, name: str) -> Any:
-    return owner.get(name) if isinstance(owner, dict) else getattr(owner, name, None)
 
 
 def _array_of(source: Source, found: list[Any]) -> Any:
@@ -191,34 +270,82 @@ def _array_of(source: Source, found: list[Any]) -> Any:
     return owner._grad.data
 
 
+def _variable_of(source: Source, found: list[Any]) -> Any:
+    return found[source.index] if source.kind == "argument" else source.owner
+
+
 def record(
-    function: Callable[..., Any], args: Any, kwargs: Any, found: list[Any]
+    function: Callable[..., Any], args: Any, kwargs: Any, found: list[Any], pure: bool = False
 ) -> Recording:
-    """Run the function once on arrays that record, and compile what it did."""
+    """Run the function once on arrays that record, and compile what it did.
+
+    With ``pure``, what it would change stays as it is.
+    """
     trace = Trace()
+    arrays = trace.arrays
+    recording = _recorded(trace, function, args, kwargs, found, pure)
+    recording.function = function
+    recording.call = tree.mapped((args, kwargs), lambda _: tree.LEAF)
+    del trace
+    check_nothing_is_kept(arrays)
+    return recording
+
+
+def _recorded(
+    trace: Trace,
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    found: list[Any],
+    pure: bool,
+) -> Recording:
     numbers = iter(range(len(found)))
+    known: dict[int, Any] = {}
+
+    def argument(x: Any) -> Any:
+        """What stands for an argument inside; one and the same for one Variable."""
+        number = next(numbers)
+        if id(x) not in known:
+            known[id(x)] = trace.argument(_plain(x), number)
+        return known[id(x)]
+
     with using_config("trace", trace):
-        inner = tree.mapped((args, kwargs), lambda x: trace.argument(_plain(x), next(numbers)))
+        inner = tree.mapped((args, kwargs), argument)
         answer = function(*inner[0], **inner[1])
         outputs: list[Node] = []
-        structure = _results(answer, trace, outputs)
-        effects = _effects(trace, outputs)
-    graph = optimized(Graph(trace.inputs, outputs))
-    return Recording(trace, graph, structure, effects)
+        ys: dict[int, Variable] = {}
+        structure = _results(answer, trace, outputs, ys)
+        effects = [] if pure else _effects(trace, outputs)
+        step = trace.walked or any(
+            e.kind == "grad" or (e.owner is not None and e.owner.requires_grad) for e in effects
+        )
+        if pure:
+            step = False
+        derivative = Derivative(trace, list(ys.values())) if ys and not step else None
+    recording = Recording(trace, outputs, structure, effects, derivative)
+    recording.differentiable = list(ys)
+    return recording
 
 
 def _plain(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, np.generic) else x
 
 
-def _results(answer: Any, trace: Trace, outputs: list[Node]) -> Any:
-    """The structure of the answer with a Result in every array's place."""
+def _results(
+    answer: Any, trace: Trace, outputs: list[Node], differentiable: dict[int, Variable]
+) -> Any:
+    """The structure of the answer with a Result in every array's place.
+
+    ``differentiable`` gets the Variables among them that have gradients, by their outputs.
+    """
 
     def result(x: Any) -> Any:
         data = trace.read(x) if isinstance(x, Variable) else x
         if data is None:
             return x
         outputs.append(as_node(data))
+        if isinstance(x, Variable) and x.requires_grad:
+            differentiable[len(outputs) - 1] = x
         return Result(len(outputs) - 1, isinstance(x, Variable))
 
     return tree.mapped(answer, result, (LazyArray, *tree.LEAVES))

@@ -74,7 +74,8 @@ class Executable:
         texts: dict[str, Kernel] = {}
         for kernel in kernels:
             texts.setdefault(kernel.text(), kernel)
-        codes = native.load_all_keyed({text: k.emit for text, k in texts.items()})
+        loaded = native.load_all([kernel.emit() for kernel in texts.values()])
+        codes = dict(zip(texts, loaded, strict=True))
         return {kernel: codes[kernel.text()] for kernel in kernels}
 
     def _number_buffers(self) -> None:
@@ -239,7 +240,8 @@ class Executable:
             return inputs[self.inputs.index(buffer)].reshape(buffer.shape)
         place = self.outputs.index(buffer)
         shared = self.shared[place]
-        return outputs[place] if shared is None else inputs[shared]
+        array = outputs[place] if shared is None else inputs[shared]
+        return array.reshape(buffer.shape)  # an output may be a reshape of what is computed
 
 
 def _with_own_outputs(graph: Graph) -> Graph:
@@ -247,7 +249,7 @@ def _with_own_outputs(graph: Graph) -> Graph:
     seen: set[Node] = set(graph.inputs)
     outputs: list[Node] = []
     for y in graph.outputs:
-        if y in seen or y.op in ("constant", "part", "reshape"):
+        if y in seen or y.op in ("constant", "part"):
             y = node("cast", y, dtype=y.dtype)
         seen.add(y)
         outputs.append(y)

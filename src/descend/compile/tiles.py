@@ -135,19 +135,19 @@ class Emitter:
             return x
         if isinstance(x, int) and x == 0:
             return y
-        return self.b.add(self.index(x), self.index(y), flags=["nsw"])
+        return self.b.add(self.index(x), self.index(y))
 
     def subtract(self, x: Index, y: Index) -> Index:
         """x - y, known if both are."""
         if isinstance(x, int) and isinstance(y, int):
             return x - y
-        return self.b.sub(self.index(x), self.index(y), flags=["nsw"])
+        return self.b.sub(self.index(x), self.index(y))
 
     def times(self, x: Index, y: int) -> Index:
         """x * y, known if x is."""
         if isinstance(x, int):
             return x * y
-        return x if y == 1 else self.b.mul(x, self.index(y), flags=["nsw"])
+        return x if y == 1 else self.b.mul(x, self.index(y))
 
     def divide(self, x: Index, y: int) -> tuple[Index, Index]:
         """x // y and x % y of a number not below 0."""
@@ -213,7 +213,7 @@ class Emitter:
         for phi, x in zip(phis, carried, strict=True):
             phi.add_incoming(x, before)
         new = list(body(i, *phis) or ())
-        following = self.b.add(i, self.index(step), flags=["nsw"])
+        following = self.b.add(i, self.index(step))
         last = self.b.block
         i.add_incoming(following, last)
         for phi, x in zip(phis, new, strict=True):
@@ -351,7 +351,7 @@ class Emitter:
         ``rows`` are the addresses of each row's first element; the last vector has ``width``
         elements. With ``source`` the vectors are read there and written to the panel on the way.
         """
-        levels = _merged(levels)
+        levels = merged(levels)
         sums = [self.zero() for _ in range(len(rows) * vectors)]
 
         def step(a: Index, b: Index, s: Index, sums: list[Value]) -> list[Value]:
@@ -494,18 +494,18 @@ def _pieces(width: int) -> list[tuple[int, int]]:
     return pieces
 
 
-def _merged(levels: Sequence[Level]) -> list[Level]:
+def merged(levels: Sequence[Level]) -> list[Level]:
     """The same sum with fewer loops: no lone steps, and loops that only go on made one."""
-    merged: list[Level] = []
+    loops: list[Level] = []
     for level in levels:
         if isinstance(level.count, int) and level.count == 1:
             continue
-        if merged and isinstance(level.count, int) and isinstance(merged[-1].count, int):
-            outer = merged[-1]
+        if loops and isinstance(level.count, int) and isinstance(loops[-1].count, int):
+            outer = loops[-1]
             steps = (level.a * level.count, level.b * level.count, level.source * level.count)
             if steps == (outer.a, outer.b, outer.source):
                 count = outer.count * level.count
-                merged[-1] = Level(count, level.a, level.b, level.source)
+                loops[-1] = Level(count, level.a, level.b, level.source)
                 continue
-        merged.append(level)
-    return merged
+        loops.append(level)
+    return loops

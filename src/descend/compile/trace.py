@@ -10,15 +10,18 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 import numpy as np
 
 from descend.compile.errors import TraceError
 from descend.compile.graph import Node, input_node
-from descend.compile.lazy_array import LazyArray, Recorder
+from descend.compile.lazy_array import LazyArray, Recorder, as_node
 from descend.compile.lowerings import lower
 from descend.core import Function, Variable
+
+PLAIN = (bool, int, float, str, tuple, type(None))
+"""The types of settings that a recording depends on."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class Trace(Recorder):
         self.stand_ins: dict[Variable, Variable] = {}
         """For each computed Variable from outside the leaf that stands for it."""
         self.originals: dict[Variable, Variable] = {}
-        self.settings: list[tuple[Any, str, Any]] = []
-        """Python values that the recording depends on: (object, name, value)."""
+        self.settings: dict[int, tuple[dict[str, Any], dict[str, Any], int]] = {}
+        """Dicts of Python values that the recording depends on, what was in them, how many."""
+        self.made: set[Variable] = set()
+        """The Variables made inside, but for those that calls answer."""
         self.presets: dict[Variable, LazyArray] = {}
         self.walked = False
         """Whether backward() was called inside."""
@@ -65,6 +70,9 @@ class Trace(Recorder):
         data = variable._data  # pyright: ignore[reportPrivateUsage]
         if isinstance(data, LazyArray) or data is None:
             return data
+        if variable in self.made:
+            variable._data = LazyArray(as_node(array_now(variable)))  # pyright: ignore[reportPrivateUsage]
+            return variable._data  # pyright: ignore[reportPrivateUsage]
         if variable not in self.held:
             data = array_now(variable)
             if not isinstance(data, np.ndarray):
@@ -79,9 +87,13 @@ class Trace(Recorder):
             self.held[variable] = self.given[variable] = array
         return self.held[variable]
 
+    def add(self, variable: Variable) -> None:
+        """Note that a Variable is made inside: every call makes it anew."""
+        self.made.add(variable)
+
     def write(self, variable: Variable, value: Any) -> None:
         """``variable.data = value``."""
-        if isinstance(variable._data, LazyArray) and variable not in self.arguments:  # pyright: ignore[reportPrivateUsage]
+        if self._is_inside(variable):
             variable._data = value  # pyright: ignore[reportPrivateUsage]
             return
         if variable in self.stand_ins or variable.creator is not None:
@@ -134,9 +146,11 @@ class Trace(Recorder):
                 "compute it inside the compiled function",
             )
 
-    def depends(self, owner: Any, name: str, value: Any) -> None:
-        """Note that the recording holds only as long as this setting has this value."""
-        self.settings.append((owner, name, value))
+    def depends(self, settings: dict[str, Any]) -> None:
+        """Note that the recording holds only as long as the numbers and words in here are these."""
+        if id(settings) not in self.settings:
+            plain = {k: v for k, v in settings.items() if isinstance(v, PLAIN)}
+            self.settings[id(settings)] = (settings, plain, len(settings))
 
     # ---- what the compiler asks -------------------------------------------------------------
 
@@ -182,8 +196,8 @@ class Trace(Recorder):
         ]
 
     def _is_inside(self, variable: Variable) -> bool:
-        made_here = isinstance(variable._data, LazyArray)  # pyright: ignore[reportPrivateUsage]
-        return made_here and variable not in self.arguments and variable not in self.originals
+        lazy = isinstance(variable._data, LazyArray)  # pyright: ignore[reportPrivateUsage]
+        return (lazy or variable in self.made) and variable not in self.arguments and variable not in self.originals
 
     def _outer(self, variable: Variable) -> Variable:
         return self.arguments[variable][1] if variable in self.arguments else variable
@@ -199,6 +213,7 @@ class Trace(Recorder):
             return x
         if x not in self.stand_ins:
             leaf = Variable(np.asarray(data), x.name)
+            self.made.discard(leaf)
             leaf.requires_grad = x.requires_grad
             self.stand_ins[x] = leaf
             self.originals[leaf] = x
@@ -211,8 +226,16 @@ def array_now(variable: Variable) -> Any:
     return np.asarray(data) if isinstance(data, np.generic) else data
 
 
-def survivors(arrays: WeakSet[LazyArray]) -> list[LazyArray]:
-    """The recorded arrays that somebody still holds on to after the recording."""
-    if len(arrays):
+def check_nothing_is_kept(arrays: list[ref[LazyArray]]) -> None:
+    """TraceError if somebody outside holds on to an array that was only recorded."""
+    if any(array() is not None for array in arrays):
         gc.collect()
-    return list(arrays)
+    for array in arrays:
+        kept = array()
+        if kept is not None:
+            raise TraceError(
+                "makes an array that is kept outside of the compiled function, where it would "
+                "have no value",
+                "return it instead",
+                kept.node.line,
+            )

@@ -12,22 +12,22 @@ from descend.core import Variable
 LEAVES = (np.ndarray, Variable, np.generic)
 
 
-def leaves(structure: Any, found: list[Any]) -> Any:
+def leaves(structure: Any, found: list[Any], kinds: tuple[type, ...] = LEAVES) -> Any:
     """Append the arrays and Variables to ``found``; answers what else there is, to be compared.
 
     Two structures with equal answers differ in their leaves at most.
     """
-    if isinstance(structure, LEAVES):
+    if isinstance(structure, kinds):
         found.append(structure)
         return LEAF
     kind = type(structure)
     if kind is tuple or kind is list:
-        return (kind, tuple([leaves(part, found) for part in structure]))
+        return (kind, tuple([leaves(part, found, kinds) for part in structure]))
     if kind is dict:
         items = cast(dict[Any, Any], structure)
-        return (dict, tuple([(key, leaves(part, found)) for key, part in items.items()]))
+        return (dict, tuple([(key, leaves(part, found, kinds)) for key, part in items.items()]))
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        return (kind, tuple([leaves(part, found) for part in cast(tuple[Any, ...], structure)]))
+        return (kind, tuple([leaves(part, found, kinds) for part in cast(tuple[Any, ...], structure)]))
     return Static(structure)
 
 
@@ -47,7 +47,11 @@ def mapped(structure: Any, change: Callable[[Any], Any], kinds: tuple[type, ...]
     return structure
 
 
-LEAF = object()
+class Leaf:
+    """Stands for an array or Variable where only the structure is meant."""
+
+
+LEAF = Leaf()
 
 
 class Static:

@@ -71,6 +71,9 @@ class Variable(Operators):
         self.creator: Function | None = None
         self.generation = 0
         self.index = 0
+        trace = config().trace
+        if trace is not None:
+            trace.add(self)
 
     @property
     def data(self) -> Any:

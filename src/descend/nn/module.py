@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.core.arrays import is_array, is_inexact
 from descend.core.errors import kind_of
+from descend.core.config import config
 from descend.core.variable import Parameter, Variable
 from descend.nn import state
 
@@ -48,6 +49,9 @@ class Module:
 
     def __call__(self, *xs: Any, **params: Any) -> Any:
         """What `forward` computes."""
+        trace = config().trace
+        if trace is not None:  # a recording holds for these settings only
+            trace.depends(vars(self))
         y = self.forward(*xs, **params)
         told = watcher.get()
         if told is not None:

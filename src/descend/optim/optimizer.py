@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.core.arrays import Array, as_array, get_array_module, is_inexact
+from descend.core.config import config
 from descend.core.errors import kind_of
 from descend.core.variable import Variable, array_of
 from descend.optim import state
@@ -142,7 +143,10 @@ class Optimizer:
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
+        trace = config().trace
         for group in self.param_groups:
+            if trace is not None:  # a recording holds for these options only
+                trace.depends(group)
             for p in group["params"]:
                 if p.grad is not None:
                     self._step(p, group)

@@ -61,6 +61,9 @@ class _Fusion:
         self.threads = threads
         self.kernels: list[Kernel] = []
         self.buffers: dict[Node, Buffer] = {}
+        self.outputs = set(graph.outputs)
+        self.results: set[Buffer] = set()
+        """The buffers that are results."""
         self.parts: dict[Node, list[Buffer]] = {}
         self.rank = 0
         """The axes of the index space for which values are being made."""
@@ -154,10 +157,29 @@ class _Fusion:
         if node.op == "host":
             self._host(node)
             return
+        if node.op == "reshape":
+            found = self._in_memory(node)
+            if found is not None and self._may_stand_for(node, *found):
+                self.buffers[node] = found[0]
+                return
         buffer = Buffer(node.shape, node.dtype)
         if node.size:
             self._fill(node, buffer)
         self.buffers[node] = buffer
+        if node in self.outputs:
+            self.results.add(buffer)
+
+    def _may_stand_for(
+        self, node: Node, buffer: Buffer, offset: int, strides: tuple[int, ...]
+    ) -> bool:
+        """Whether a buffer holds just the elements of a reshape, and nobody else's result."""
+        if buffer.size != node.size or offset or strides != _walked(node.shape):
+            return False
+        if node not in self.outputs:
+            return True
+        mine = buffer.kind == "inner" and buffer not in self.results
+        self.results.add(buffer)
+        return mine
 
     def _fill(self, node: Node, buffer: Buffer) -> None:
         """Emit the kernels that compute a node into a buffer."""
@@ -478,6 +500,11 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
         strides.append(step)
         step *= n
     return tuple(reversed(strides))
+
+
+def _walked(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`contiguous`, as `reshaped_strides` answers it: 0 along axes of length 1."""
+    return tuple(0 if n == 1 else s for n, s in zip(shape, contiguous(shape), strict=True))
 
 
 def whole(buffer: Buffer, shape: tuple[int, ...]) -> View:

@@ -95,7 +95,7 @@ def _needed(kernel: Kernel, writers: dict[Buffer, list[Kernel]]) -> list[Kernel]
     found: dict[Kernel, None] = {}
     for access in (*kernel.reads, *kernel.writes):
         for other in writers.get(access.buffer, []):
-            if other is not kernel and not (access in kernel.writes and kernel.adds):
+            if access.buffer not in kernel.adds:  # each thread adds to its own copy, in any order
                 found.setdefault(other)
     return list(found)
 

@@ -30,6 +30,8 @@ def _simpler(x: Node) -> Node:
             with np.errstate(all="ignore"):
                 (value,) = evaluate(Graph([], [x]))
             return constant(value, x.dtype)
+    if x.op in ELEMENTWISE:
+        x = _without_broadcasts(x)
     rule = RULES.get(x.op)
     found = rule(x) if rule is not None else None
     if found is None:
@@ -37,6 +39,29 @@ def _simpler(x: Node) -> Node:
     if not found.line:
         found.line = x.line
     return found
+
+
+def _without_broadcasts(x: Node) -> Node:
+    """An elementwise node of plain numbers where arrays full of one number came."""
+    numbers = [_number(operand) for operand in x.inputs]
+    if all(number is not None for number in numbers) and x.size > SMALL:
+        with np.errstate(all="ignore"):
+            small = [number for number in numbers if number is not None]
+            (value,) = evaluate(Graph([], [node(x.op, *small, **x.params)]))
+        return node("broadcast_to", constant(value, x.dtype), shape=x.shape)
+    operands = [number or operand for number, operand in zip(numbers, x.inputs, strict=True)]
+    if np.broadcast_shapes(*(operand.shape for operand in operands)) != x.shape:
+        return x
+    return x.with_inputs(operands)
+
+
+def _number(x: Node) -> Node | None:
+    """The 0-d constant that a node repeats, if it is one."""
+    if x.op == "broadcast_to":
+        (x,) = x.inputs
+    if x.op != "constant" or x.size != 1:
+        return None
+    return x if x.ndim == 0 else constant(x.params["value"].reshape(()), x.dtype)
 
 
 # ---- the rules --------------------------------------------------------------------------------
