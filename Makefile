@@ -21,6 +21,7 @@ doctest: .venv/ready
 bench: .venv-peers/ready
 	.venv-peers/bin/python -m benchmarks.eager --write
 	.venv-peers/bin/python -m benchmarks.memory --write
+	.venv-peers/bin/python -m benchmarks.steps --write
 
 docs: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

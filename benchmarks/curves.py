@@ -97,7 +97,7 @@ def draw(
             panel.set_title(f"{threads} thread{'s' if threads > 1 else ''}")
             panel.set_xlabel(curve.size, color=QUIET)
         axes[0].set_ylabel("ms a step", color=QUIET)
-        axes[0].legend(frameon=False, fontsize=9)
+        axes[0].legend(loc="upper left", edgecolor="none", fontsize=9)
         figure.suptitle(f"{curve.title}\n", x=0.01, ha="left", fontweight="bold", fontsize=12)
         figure.supxlabel(machine, x=0.01, ha="left", color=QUIET, fontsize=7.5)
         picture = io.BytesIO()

@@ -64,11 +64,11 @@ def main() -> None:
     machine = f"{options.threads} threads on {peers.machine()}"
     parts = [steps_part(options)] if options.rows else []
     parts += [table(options) for name, table in TABLES.items() if not only or name in only]
-    print("\n\n".join([machine, *parts]))
-    if options.write:
-        PAGE.write_text(page(machine, parts))
+    print("\n\n".join([machine, *parts]), flush=True)
     if options.curves:
-        draw_curves(options, machine)
+        draw_curves(options)
+    if options.write:  # with the pictures that are there by now
+        PAGE.write_text(page(machine, parts))
 
 
 def steps_part(options: argparse.Namespace) -> str:
@@ -232,7 +232,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def draw_curves(options: argparse.Namespace, machine: str) -> None:
+def draw_curves(options: argparse.Namespace) -> None:
     """A picture for each curve, with one thread and with all."""
     for curve in curves.CURVES:
         if curve.work not in options.rows:
@@ -243,9 +243,10 @@ def draw_curves(options: argparse.Namespace, machine: str) -> None:
             threads: curves.measure(curve, threads, options.row_arguments)
             for threads in sorted({1, options.threads})
         }
-        path = DOCS / f"steps-{curve.work}.svg"
-        curves.draw(path, curve, panels, machine)
-        say(f"{path} drawn: {panels}")
+        folder = Path(tempfile.mkdtemp()) if options.quick else DOCS
+        path = folder / f"steps-{curve.work}.svg"
+        curves.draw(path, curve, panels, peers.machine())
+        say(f"{path}: {panels}")
 
 
 def page(machine: str, parts: list[str]) -> str:
@@ -253,6 +254,7 @@ def page(machine: str, parts: list[str]) -> str:
     pictures = [
         f"![{curve.title}, ms a step over {curve.size}](steps-{curve.work}.svg)"
         for curve in curves.CURVES
+        if (DOCS / f"steps-{curve.work}.svg").exists()
     ]
     introduction = (
         "# Whole steps beside the peers\n\n"

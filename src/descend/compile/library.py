@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from descend.compile.graph import Node
-from descend.compile.kernels import Access, Buffer, Kernel
+from descend.compile.kernels import Access, Buffer, Kernel, of_loop
+from descend.compile.loops import Expr, Loop, Store, View
 
 NEEDS_MEMORY = frozenset(
     "matmul convolve convolve_input convolve_weight philox host part".split()
@@ -38,7 +37,18 @@ def supports(node: Node) -> bool:
     if node.op == "matmul":
         # a product over nothing is zeros: rare enough for NumPy
         return node.dtype.name in ("float32", "float64") and node.inputs[0].shape[-1] > 0
+    if node.op.startswith("convolve"):
+        from descend.compile import convolution
+
+        return convolution.supports(_convolution_spec(node, ()))
     return node.op in LOWERINGS
+
+
+def needs_contiguous(node: Node) -> tuple[Node, ...]:
+    """The operands that must lie in memory in row-major order."""
+    if node.op == "convolve_weight":
+        return node.inputs
+    return node.inputs[:1] if node.op.startswith("convolve") else ()
 
 
 def host(node: Node, operands: list[Operand], results: list[Buffer]) -> Kernel:
@@ -130,6 +140,145 @@ def _broadcast_strides(x: Operand, batch: tuple[int, ...]) -> tuple[int, ...]:
     return lead + tuple(0 if n == 1 else s for n, s in pairs)
 
 
+def _convolution_spec(node: Node, weight: tuple[int, ...]) -> Any:
+    """What `convolution` needs to know of a node; ``weight`` are the weight's strides."""
+    from descend.compile.convolution import ConvolutionSpec
+
+    if node.op == "convolve_input":
+        image, filters = node, node.inputs[0].shape[-1]
+    else:
+        image, filters = node.inputs[0], (node if node.op == "convolve" else node.inputs[1]).shape[-1]
+    return ConvolutionSpec(
+        dtype=node.dtype.name,
+        images=image.shape[0],
+        lengths=image.shape[1:-1],
+        channels=image.shape[-1],
+        filters=filters,
+        windows=node.params["windows"],
+        weight=weight,
+        groups=node.params["groups"],
+    )
+
+
+def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
+    """A convolution or its adjoint in the image: the weight is packed, then image by image."""
+    from descend.compile import convolution
+
+    image, weight = operands
+    spec = _convolution_spec(node, weight.strides)
+    made = getattr(convolution, node.op)(spec)
+    buffers = {
+        name: Buffer((elements,), node.dtype, name=name) for name, elements in made.buffers
+    }
+    given = {"weight": weight, "x": image, "gy": image}
+    kernels: list[Kernel] = []
+    for part in made.kernels:
+        reads: list[Access] = []
+        writes: list[Access] = []
+        roles = [role for role in part.operands if role != "scratch"]
+        for role in roles:
+            if role == "weight" or (role in buffers and kernels):
+                buffer = buffers.get(role) or weight.buffer
+                reads.append(Access(buffer, 0, (0,), (part.extent,), anywhere=True))
+            elif role in buffers:
+                writes.append(Access(buffers[role], 0, (0,), (part.extent,), anywhere=True))
+            elif role in ("x", "gy"):
+                reads.append(_rows_of(image.buffer, image.offset))
+            else:
+                writes.append(_rows_of(result, 0))
+        kernels.append(
+            Kernel(
+                rows=part.extent,
+                operands=[
+                    buffers.get(role) or (given[role].buffer if role in given else result)
+                    for role in roles
+                ],
+                offsets=[given[role].offset if role in given else 0 for role in roles],
+                reads=reads,
+                writes=writes,
+                text=lambda part=part: part.text,
+                emit=lambda part=part: part.text,
+                title=f"{node.op} {_sizes(spec)}" if "weight" not in roles else "pack weight",
+                operations=_multiplications(node) if "weight" not in roles else 0,
+                scratch=part.scratch,
+                block=part.block,
+            )
+        )
+    return kernels
+
+
+def _convolution_weight(
+    node: Node, operands: list[Operand], result: Buffer, threads: int
+) -> list[Kernel]:
+    """The gradient of a convolution's weight: each thread adds up its images."""
+    from descend.compile import convolution
+
+    image, gradient = operands
+    spec = _convolution_spec(node, _contiguous(node.shape))
+    (part,) = convolution.convolve_weight(spec).kernels
+    partial = partial_of(result, threads)
+    given = {"x": image, "gy": gradient}
+    roles = [role for role in part.operands if role != "scratch"]
+    kernel = Kernel(
+        rows=part.extent,
+        operands=[given[role].buffer if role in given else partial for role in roles],
+        offsets=[given[role].offset if role in given else 0 for role in roles],
+        reads=[_rows_of(x.buffer, x.offset) for x in operands],
+        writes=[Access(partial, 0, (0,), (part.extent,), anywhere=True)],
+        text=lambda: part.text,
+        emit=lambda: part.text,
+        title=f"{node.op} {_sizes(spec)}",
+        operations=_multiplications(node),
+        scratch=part.scratch,
+        adds=[partial],
+    )
+    rows, filters = node.size // node.shape[0], node.shape[0]
+    strides, own = (filters, 1), (1, rows)  # the copies have the filters last
+    return [kernel, of_loop(added_up(partial, result, threads, (rows, filters), strides, own))]
+
+
+def _multiplications(node: Node) -> int:
+    """The operations of a convolution: two for each element of each window."""
+    counts = {"convolve": node, "convolve_input": node.inputs[0]}.get(node.op, node.inputs[1])
+    weight = node if node.op == "convolve_weight" else node.inputs[1]
+    return 2 * counts.size * weight.size // weight.shape[0]
+
+
+def _sizes(spec: Any) -> str:
+    size = "x".join(map(str, spec.windows.size))
+    return f"{spec.channels}->{spec.filters} {size} @ {'x'.join(map(str, spec.lengths))}"
+
+
+def _rows_of(buffer: Buffer, offset: int) -> Access:
+    """A buffer whose first axis is that of the kernel."""
+    return Access(buffer, offset, _contiguous(buffer.shape), buffer.shape)
+
+
+def partial_of(result: Buffer, threads: int) -> Buffer:
+    """A copy of a buffer for each thread."""
+    line = 64 // result.dtype.itemsize  # of the cache: no two threads write into one
+    copy = -(-result.size // line) * line
+    return Buffer((threads, copy), result.dtype, "partial")
+
+
+def added_up(
+    partial: Buffer,
+    result: Buffer,
+    threads: int,
+    lengths: tuple[int, ...],
+    strides: tuple[int, ...],
+    own: tuple[int, ...],
+) -> Loop:
+    """The sum of all threads' copies, walked through by ``strides``, into the result by ``own``."""
+    total: Expr | None = None
+    for thread in range(threads):
+        view = View(partial, thread * partial.shape[1], strides)
+        copy = Expr("load", (), partial.dtype, view)
+        total = copy if total is None else Expr("add", (total, copy), partial.dtype)
+    assert total is not None
+    return Loop(lengths, [Store("store", View(result, 0, own), total)])
+
+
 def _philox(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
     from descend.compile import philox
 
@@ -152,10 +301,11 @@ def _philox(node: Node, operands: list[Operand], result: Buffer, threads: int) -
     ]
 
 
-LOWERINGS: dict[str, Callable[..., list[Kernel]]] = {"matmul": _matmul, "philox": _philox}
+LOWERINGS: dict[str, Callable[..., list[Kernel]]] = {
+    "matmul": _matmul,
+    "convolve": _convolution,
+    "convolve_input": _convolution,
+    "convolve_weight": _convolution_weight,
+    "philox": _philox,
+}
 """How each of these operations becomes kernels."""
-
-
-def is_large(array: Any) -> bool:
-    """Whether an array is too large to be part of a text."""
-    return np.size(array) > 16

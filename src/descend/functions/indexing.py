@@ -202,7 +202,8 @@ def _without_variables(index: Any) -> Any:
     if isinstance(index, tuple):  # only the outermost tuple means one index for each axis
         return tuple(_without_variables([*p] if isinstance(p, tuple) else p) for p in index)
     if isinstance(index, list):
-        return np.asarray([array_of(part) for part in index], dtype=None if index else np.intp)
+        parts = [array_of(part) for part in index]
+        return get_array_module(*parts).asarray(parts) if parts else np.empty(0, np.intp)
     return array_of(index) if isinstance(index, Variable) else index
 
 

@@ -12,8 +12,8 @@ from descend.compile.passes.simplify import simplify
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "simplify": simplify,
-    "cse": cse,
     "layout": layout,
+    "cse": cse,
     "host": host,
 }
 """The passes over graphs, in their order."""

@@ -102,6 +102,10 @@ class _Fusion:
                 realized.add(node)
                 if node.op in library.NEEDS_MEMORY:
                     realized.update(self._base(x, realized)[0] for x in node.inputs)
+                    for x in library.needs_contiguous(node):
+                        base, _ = self._base(x, realized)
+                        if _walk_down(x, base) != (0, _walked_like(x, base)):
+                            realized.add(x)
             elif node.op == "gather":
                 realized.add(self._base(node.inputs[0], realized)[0])
         # From the results back: in how many kernels would this be computed, and in how large ones?
@@ -225,13 +229,13 @@ class _Fusion:
         kept = [i for i in range(x.ndim) if i not in axes]
         small = buffer.nbytes <= SMALL_SUM or x.size // buffer.size >= 1024
         if kind == "sum" and 0 in axes and small and x.shape[0] > 1:
-            line = 64 // node.dtype.itemsize  # of the cache: no two threads write into one
-            copy = -(-node.size // line) * line
-            partial = Buffer((self.threads, copy), node.dtype, "partial")
+            partial = library.partial_of(buffer, self.threads)
             value = self._value(x, identity(x.shape))
             strides = _scattered(contiguous(node.shape), kept, x.ndim)
             self._loop(x.shape, [Store("sum", View(partial, 0, strides), value, axes)])
-            self._add_up(partial, buffer)
+            size = (buffer.size,)
+            loop = library.added_up(partial, buffer, self.threads, size, (1,), (1,))
+            self.kernels.append(kernels.of_loop(loop))
             return
         # The kept axes first, and a last axis that is kept and lies side by side stays the last.
         last_kept = kind == "sum" and (x.ndim - 1) in kept and len(kept) > 1
@@ -253,17 +257,6 @@ class _Fusion:
             zero = self._number(0, node.dtype)
             self._loop(node.shape, [Store("store", whole(buffer, node.shape), zero)])
         self._loop(lengths, [Store(kind, View(buffer, 0, strides), value, reduced)])
-
-    def _add_up(self, partial: Buffer, buffer: Buffer) -> None:
-        """The sum of all threads' copies."""
-        size = buffer.size
-        value = None
-        for thread in range(self.threads):
-            view = View(partial, thread * partial.shape[1], (1,))
-            copy = self._intern(Expr("load", (), partial.dtype, view))
-            value = copy if value is None else self._op("add", partial.dtype, value, copy)
-        assert value is not None
-        self._loop((size,), [Store("store", View(buffer, 0, (1,)), value)])
 
     def _assemble(self, node: Node, buffer: Buffer) -> None:
         places = node.params["places"]
@@ -505,6 +498,11 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _walked(shape: tuple[int, ...]) -> tuple[int, ...]:
     """`contiguous`, as `reshaped_strides` answers it: 0 along axes of length 1."""
     return tuple(0 if n == 1 else s for n, s in zip(shape, contiguous(shape), strict=True))
+
+
+def _walked_like(x: Node, base: Node) -> tuple[int, ...]:
+    """The strides of x in row-major order, as a walk down to its base would answer them."""
+    return contiguous(x.shape) if x is base else _walked(x.shape)
 
 
 def whole(buffer: Buffer, shape: tuple[int, ...]) -> View:
