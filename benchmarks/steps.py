@@ -116,8 +116,9 @@ def ratios(columns: dict, target: float) -> list[str]:
     compiled = eager = "-"
     if "compiled" in seconds and beside:
         best = min(beside, key=lambda name: seconds[name])
-        ratio = seconds["compiled"] / seconds[best]
-        compiled = f"{ratio:.2f} of {COLUMNS[best]} (<= {target})"
+        compiled = f"{seconds['compiled'] / seconds[best]:.2f} of {COLUMNS[best]} (<= {target})"
+        if best != "torch" and "torch" in seconds:
+            compiled += f", {seconds['compiled'] / seconds['torch']:.2f} of PyTorch"
     if "eager" in seconds and "torch" in seconds:
         eager = f"{seconds['eager'] / seconds['torch']:.2f}"
     return [compiled, eager]

@@ -360,7 +360,7 @@ TABLE = [
     (
         lambda: F.softmax(v(2), axis=2),
         IndexError,
-        "max: x (2,): axis 2 is out of bounds for array of dimension 1",
+        "softmax: x (2,): axis 2 is out of bounds for array of dimension 1",
     ),
     (
         lambda: F.clip(v(2), np.ones(3)),

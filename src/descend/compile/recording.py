@@ -90,6 +90,8 @@ class Recording:
         self.seen: list[Any] = [None] * len(self.sources)
         self.keep: list[Any] = [None] * len(self.sources)
         self.differentiable: list[int] = []
+        self.written = [place for place in self.executable.shared if place is not None]
+        self.owners: set[int] = set()
         self._backward: Executable | None = None
         self._second: Any = None
         self.function: Any = None
@@ -112,6 +114,13 @@ class Recording:
                     places[effect.output] = i
         return places
 
+    def place_arguments(self, trace: Trace, found: list[Any]) -> None:
+        """Note which arguments are Variables that the function has anyway, and which are not."""
+        self.outside = trace.outside()
+        variables = [(i, x) for i, x in enumerate(found) if isinstance(x, Variable)]
+        self.fixed = [(i, x) for i, x in variables if x in trace.captured_arguments]
+        self.free = [i for i, x in variables if x not in trace.captured_arguments]
+
     # ---- is it this one? --------------------------------------------------------------------
 
     def holds(self, found: list[Any]) -> bool:
@@ -128,6 +137,12 @@ class Recording:
                 return False
         for variable, needed in self.needs:
             if variable.requires_grad is not needed:
+                return False
+        for i, variable in self.fixed:
+            if found[i] is not variable:
+                return False
+        for i in self.free:
+            if found[i] in self.outside:
                 return False
         for i, source in enumerate(self.sources):
             if source.kind == "variable" and source.owner._data is not self.seen[i]:
@@ -151,6 +166,7 @@ class Recording:
         """Run; answers the arrays of all outputs (None for those written in place)."""
         executable = self.executable
         inputs: list[Any] = []
+        changed: list[int] = []
         for i, source in enumerate(self.sources):
             array = _array_of(source, found)
             if array is not self.seen[i]:
@@ -160,14 +176,33 @@ class Recording:
                     array = np.array(array, order="C")
                 self.keep[i] = array
                 executable.set_input(i, array)
+                changed.append(i)
             elif self.keep[i] is not array:  # a copy in row-major order
                 self.keep[i][...] = array
             inputs.append(self.keep[i])
+        if changed:
+            self._separate(changed, inputs)
         outputs = [self._output(i) for i in range(len(self.types))]
         executable.execute(inputs, outputs)
         for effect in self.effects:
             self._apply(effect, found, outputs)
         return outputs
+
+    def _separate(self, changed: list[int], inputs: list[Any]) -> None:
+        """Copy an input that lies in memory that the run writes."""
+        written = self.written
+        if not written:
+            return
+        if not set(written).isdisjoint(changed):
+            self.owners = {_owner(inputs[place]) for place in written}
+            changed = list(range(len(inputs)))
+        for i in changed:
+            array = inputs[i]
+            if i in written or _owner(array) not in self.owners:
+                continue
+            if any(np.may_share_memory(array, inputs[place]) for place in written):
+                self.keep[i] = inputs[i] = array.copy()
+                self.executable.set_input(i, inputs[i])
 
     # ---- derivatives ------------------------------------------------------------------------
 
@@ -256,6 +291,12 @@ def _same_type(a: Any, b: Any) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.flags.writeable
 
 
+def _owner(array: Any) -> int:
+    """What the memory of an array belongs to."""
+    base = array.base
+    return id(array if base is None else base)
+
+
 def _array_of(source: Source, found: list[Any]) -> Any:
     if source.kind == "variable":
         return source.owner._data if type(source.owner._data) is np.ndarray else source.owner.data
@@ -281,9 +322,19 @@ def record(
 
     With ``pure``, what it would change stays as it is.
     """
-    trace = Trace()
+    captured: frozenset[Variable] = frozenset()
+    while True:
+        trace = Trace(captured)
+        try:
+            recording = _recorded(trace, function, args, kwargs, found, pure)
+            if not trace.met:
+                break
+        except Exception:
+            if not trace.met:
+                raise
+        # The function has an argument anyway, a parameter for example: again, with that itself
+        captured = captured | trace.met
     arrays = trace.arrays
-    recording = _recorded(trace, function, args, kwargs, found, pure)
     recording.function = function
     recording.call = tree.mapped((args, kwargs), lambda _: tree.LEAF)
     del trace
@@ -324,6 +375,7 @@ def _recorded(
         derivative = Derivative(trace, list(ys.values())) if ys and not step else None
     recording = Recording(trace, outputs, structure, effects, derivative)
     recording.differentiable = list(ys)
+    recording.place_arguments(trace, found)
     return recording
 
 

@@ -40,8 +40,14 @@ class Source:
 class Trace(Recorder):
     """One recording."""
 
-    def __init__(self) -> None:
+    def __init__(self, captured: frozenset[Variable] = frozenset()) -> None:
         super().__init__()
+        self.captured_arguments = captured
+        """The arguments that the function has anyway: it gets them as they are."""
+        self.replaced: set[Variable] = set()
+        """The arguments that something else stands for."""
+        self.met: set[Variable] = set()
+        """Those of them that it has anyway, as this recording has shown."""
         self.inputs: dict[Node, Source] = {}
         self.held: dict[Variable, LazyArray] = {}
         """What each Variable from outside holds by now."""
@@ -55,8 +61,8 @@ class Trace(Recorder):
         self.stand_ins: dict[Variable, Variable] = {}
         """For each computed Variable from outside the leaf that stands for it."""
         self.originals: dict[Variable, Variable] = {}
-        self.settings: dict[int, tuple[dict[str, Any], dict[str, Any], int]] = {}
-        """Dicts of Python values that the recording depends on, what was in them, how many."""
+        self.settings: dict[int, tuple[Any, dict[str, Any], int]] = {}
+        """Dicts and lists that the recording depends on, the values in them, how many."""
         self.made: set[Variable] = set()
         """The Variables made inside, but for those that calls answer."""
         self.presets: dict[Variable, LazyArray] = {}
@@ -70,6 +76,7 @@ class Trace(Recorder):
         data = variable._data  # pyright: ignore[reportPrivateUsage]
         if isinstance(data, LazyArray) or data is None:
             return data
+        self._note(variable)
         if variable in self.made:
             variable._data = LazyArray(as_node(array_now(variable)))  # pyright: ignore[reportPrivateUsage]
             return variable._data  # pyright: ignore[reportPrivateUsage]
@@ -96,6 +103,7 @@ class Trace(Recorder):
         if self._is_inside(variable):
             variable._data = value  # pyright: ignore[reportPrivateUsage]
             return
+        self._note(variable)
         if variable in self.stand_ins or variable.creator is not None:
             raise TraceError(
                 "rebinds the data of a Variable that was computed outside", "rebind a leaf"
@@ -110,6 +118,7 @@ class Trace(Recorder):
             return self.grads[variable]
         if self._is_inside(variable):
             return variable._grad  # pyright: ignore[reportPrivateUsage]
+        self._note(variable)
         grad = self._outer(variable)._grad  # pyright: ignore[reportPrivateUsage]
         if grad is not None:
             array = self.input(self._source_of_grad(variable), array_now(grad))
@@ -122,6 +131,7 @@ class Trace(Recorder):
         if self._is_inside(variable):
             variable._grad = value  # pyright: ignore[reportPrivateUsage]
             return
+        self._note(variable)
         if variable in self.originals:
             raise TraceError(
                 "walks into a graph that was made outside",
@@ -146,10 +156,14 @@ class Trace(Recorder):
                 "compute it inside the compiled function",
             )
 
-    def depends(self, settings: dict[str, Any]) -> None:
-        """Note that the recording holds only as long as the numbers and words in here are these."""
+    def depends(self, settings: dict[str, Any] | list[Any]) -> None:
+        """Note that the recording holds only as long as the numbers and words in here are these.
+
+        Of a list it is the length that must stay.
+        """
         if id(settings) not in self.settings:
-            plain = {k: v for k, v in settings.items() if isinstance(v, PLAIN)}
+            named = settings.items() if isinstance(settings, dict) else ()
+            plain = {k: v for k, v in named if isinstance(v, PLAIN)}
             self.settings[id(settings)] = (settings, plain, len(settings))
 
     # ---- what the compiler asks -------------------------------------------------------------
@@ -171,6 +185,9 @@ class Trace(Recorder):
         source = Source("argument", index=index)
         if not isinstance(x, Variable):
             return self.input(source, x)
+        if x in self.captured_arguments:
+            return x
+        self.replaced.add(x)
         array = self.input(source, array_now(x))
         leaf = type(x)(array, x.name)
         leaf.requires_grad = x.requires_grad
@@ -194,6 +211,14 @@ class Trace(Recorder):
             for variable, grad in self.grads.items()
             if grad is not self.given_grads.get(variable, missing)
         ]
+
+    def outside(self) -> set[Variable]:
+        """The Variables from outside that the function read or changed, arguments aside."""
+        return {v for v in (*self.held, *self.grads) if v not in self.arguments}
+
+    def _note(self, variable: Variable) -> None:
+        if variable in self.replaced:
+            self.met.add(variable)
 
     def _is_inside(self, variable: Variable) -> bool:
         lazy = isinstance(variable._data, LazyArray)  # pyright: ignore[reportPrivateUsage]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from math import inf, pi, sqrt
+from typing import Any
 
 import numpy as np
 
 from descend import functions as F
 from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
-from descend.core.variable import array_of
 from descend.functions.arithmetic import UNARY
 from descend.functions.registry import Sample, composition, primitive
+
+SOFTMAX = (Sample((3, 4)), Sample((3, 4), axis=0), Sample((3,), low=-400, high=400))
 
 
 class Sigmoid(Function):
@@ -87,10 +89,64 @@ class LeakyReLU(Function):
         return F.where(x > 0, gy, self.negative_slope * gy)
 
 
+class LogSoftmax(Function):
+    """log(softmax(x)) over ``axis``, without overflow; -inf stays -inf.
+
+    Where all of x is -inf so is the result, with gradient 0.
+
+    >>> F.log_softmax(np.array([1000.0, 1000.0, -np.inf]))
+    array([-0.69314718, -0.69314718,        -inf])
+    """
+
+    name = "log_softmax"
+    samples = SOFTMAX
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x):
+        xp = get_array_module(x)
+        shifted, empty = _shifted(x, self.axis)
+        self.keep(empty=empty)
+        total = xp.sum(xp.exp(shifted), axis=self.axis, keepdims=True, dtype=_wide(x))
+        total = total if empty is None else xp.where(empty, 1, total)
+        return shifted - xp.log(total).astype(x.dtype, copy=False)
+
+    def backward(self, gy, *, y, empty):
+        gx = gy - F.exp(y) * F.sum(gy, axis=self.axis, keepdims=True)
+        return gx if empty is None else F.where(empty, 0, gx)
+
+
+class Softmax(Function):
+    """exp(x) over its sum along ``axis``; where all of x is -inf it is 0.
+
+    >>> F.softmax(np.array([0.0, 0.0]))
+    array([0.5, 0.5])
+    """
+
+    samples = SOFTMAX
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x):
+        xp = get_array_module(x)
+        shifted, empty = _shifted(x, self.axis)
+        y = xp.exp(shifted)
+        total = xp.sum(y, axis=self.axis, keepdims=True, dtype=_wide(x))
+        total = total if empty is None else xp.where(empty, 1, total)
+        return (y / total).astype(x.dtype, copy=False)
+
+    def backward(self, gy, *, y):
+        return y * (gy - F.sum(gy * y, axis=self.axis, keepdims=True))
+
+
 sigmoid = primitive(Sigmoid)
 logsigmoid = primitive(LogSigmoid)
 relu = primitive(ReLU)
 leaky_relu = primitive(LeakyReLU)
+log_softmax = primitive(LogSoftmax)
+softmax = primitive(Softmax)
 
 
 @composition(*UNARY, Sample((3, 4), approximate="tanh"))
@@ -111,32 +167,16 @@ def gelu(x, approximate="none"):
     raise ValueError(f'gelu: approximate={approximate!r} came, "none" or "tanh" is needed')
 
 
-@composition(Sample((3, 4)), Sample((3, 4), axis=0), Sample((3,), low=-400, high=400))
-def log_softmax(x, axis=-1):
-    """log(softmax(x)) over ``axis``, without overflow; -inf stays -inf.
-
-    Where all of x is -inf so is the result, with gradient 0.
-
-    >>> F.log_softmax(np.array([1000.0, 1000.0, -np.inf]))
-    array([-0.69314718, -0.69314718,        -inf])
-    """
-    x = as_operand(x)
-    # The largest element cancels, so it can be taken for a constant.
-    largest = F.max(array_of(x), axis=axis, keepdims=True)
-    shifted = x - F.where(F.isfinite(largest), largest, 0)
-    total = F.logsumexp(shifted, axis=axis, keepdims=True)
-    y = shifted - F.where(F.isfinite(total), total, 0)
-    masked = array_of(largest) == -inf
-    if isinstance(masked, np.ndarray) and not masked.any():
-        return y
-    return F.where(masked, -inf, y)
+def _shifted(x: Any, axis: int) -> tuple[Any, Any]:
+    """x less its largest element, and where that is -inf; None if it is so nowhere."""
+    xp = get_array_module(x)
+    largest = xp.max(x, axis=axis, keepdims=True)
+    empty = largest == -inf
+    if isinstance(empty, np.ndarray) and not empty.any():  # only NumPy's are looked at
+        return x - largest, None
+    return x - xp.where(empty, 0, largest), empty
 
 
-@composition(Sample((3, 4)), Sample((3, 4), axis=0), Sample((3,), low=-400, high=400))
-def softmax(x, axis=-1):
-    """exp(x) over its sum along ``axis``; where all of x is -inf it is 0.
-
-    >>> F.softmax(np.array([0.0, 0.0]))
-    array([0.5, 0.5])
-    """
-    return F.exp(log_softmax(x, axis))
+def _wide(x: Any) -> Any:
+    """The dtype in which elements of x are summed."""
+    return np.float32 if x.dtype == np.float16 else None

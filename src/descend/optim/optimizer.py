@@ -144,6 +144,8 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         trace = config().trace
+        if trace is not None:
+            trace.depends(self.param_groups)
         for group in self.param_groups:
             if trace is not None:  # a recording holds for these options only
                 trace.depends(group)
