@@ -108,15 +108,30 @@ class Loop:
             found.setdefault(store.view.buffer)
         return list(found)
 
-    @property
+    @cached_property
     def reads(self) -> list[View]:
         """The views that are loaded."""
         return [expr.view for expr in self.expressions() if expr.view is not None]
 
-    @property
+    @cached_property
     def writes(self) -> list[View]:
         """The views that are stored to."""
         return [store.view for store in self.stores]
+
+    @cached_property
+    def read_buffers(self) -> set[Any]:
+        """The buffers that are loaded from."""
+        return {view.buffer for view in self.reads}
+
+    @cached_property
+    def size(self) -> int:
+        """The number of different values."""
+        return sum(1 for _ in self.expressions())
+
+    @cached_property
+    def is_sequential(self) -> bool:
+        """Whether the loop reads what it has written before."""
+        return any(view.buffer in self.read_buffers for view in self.writes)
 
     def text(self) -> str:
         """The kernel as text: two kernels of the same text do the same."""

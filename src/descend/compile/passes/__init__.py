@@ -8,10 +8,12 @@ from descend.compile.graph import Graph
 from descend.compile.passes.cse import cse
 from descend.compile.passes.host import host
 from descend.compile.passes.layout import layout
+from descend.compile.passes.products import products
 from descend.compile.passes.simplify import simplify
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "simplify": simplify,
+    "products": products,
     "layout": layout,
     "cse": cse,
     "host": host,

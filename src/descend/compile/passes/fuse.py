@@ -675,20 +675,21 @@ def _merged(parts: list[Loop | Kernel], kept: set[Buffer]) -> list[Loop | Kernel
     """
     result: list[Loop | Kernel] = []
     made: dict[Buffer, int] = {}  # where a buffer's last writer stands in ``result``
+    alike: dict[tuple[int, ...], list[int]] = {}  # where loops over one index space stand
     for part in parts:
-        reads = _reads_of(part)
         writes = _writes_of(part)
         place = None
         if isinstance(part, Loop):
-            earliest = 0
-            ready = {made[b] for b in (*reads, *writes) if b in made}
-            for at in range(len(result) - 1, -1, -1):
+            earliest = max((made[b] for b in (*part.read_buffers, *writes) if b in made), default=0)
+            for at in reversed(alike.get(part.lengths, ())):
+                if at < earliest:
+                    break
                 candidate = result[at]
                 if isinstance(candidate, Loop) and _mergeable(candidate, part):
                     place = at
                     break
-                if at in ready or at < earliest:
-                    break
+            if place is None:
+                alike.setdefault(part.lengths, []).append(len(result))
         if place is None:
             result.append(part)
             place = len(result) - 1
@@ -704,7 +705,7 @@ def _merged(parts: list[Loop | Kernel], kept: set[Buffer]) -> list[Loop | Kernel
 
 def _reads_of(part: Loop | Kernel) -> set[Buffer]:
     if isinstance(part, Loop):
-        return {view.buffer for view in part.reads}
+        return part.read_buffers
     return {access.buffer for access in part.reads}
 
 
@@ -716,7 +717,7 @@ def _writes_of(part: Loop | Kernel) -> set[Buffer]:
 
 def _mergeable(first: Loop, second: Loop) -> bool:
     """Whether the second may run at each index right behind the first, and gains from it."""
-    if first.lengths != second.lengths or _sequential(first) or _sequential(second):
+    if first.is_sequential or second.is_sequential:
         return False
     if any(store.view.moving for store in (*first.stores, *second.stores)):
         return False
@@ -739,8 +740,7 @@ def _mergeable(first: Loop, second: Loop) -> bool:
     small = first.lengths == (1,)
     if not (common or small):
         return False
-    count = sum(1 for _ in first.expressions()) + sum(1 for _ in second.expressions())
-    return count <= MOST_VALUES
+    return first.size + second.size <= MOST_VALUES
 
 
 def _same_place(a: View, b: View) -> bool:
@@ -862,13 +862,7 @@ def _joinable(loop: Loop) -> int | None:
 
 def _needs_one_row(loop: Loop) -> bool:
     """Whether threads must not share what lies behind a first axis of length 1."""
-    return any(1 in store.axes or store.view.moving for store in loop.stores) or _sequential(loop)
-
-
-def _sequential(loop: Loop) -> bool:
-    """Whether a loop reads what it has written before."""
-    written = {view.buffer for view in loop.writes}
-    return any(view.buffer in written for view in loop.reads)
+    return any(1 in store.axes or store.view.moving for store in loop.stores) or loop.is_sequential
 
 
 def _axes_joined(loop: Loop, axis: int) -> Loop:
