@@ -93,7 +93,7 @@ class Compiled:
         if settings.trace is not None or settings.debug or not is_available():
             return self.function(*args, **kwargs)
         found: list[Any] = []
-        structure = tree.leaves((args, kwargs), found)
+        structure = tree.leaves((args, kwargs), found) if args or kwargs else None
         kinds: list[Any] = [structure, settings.enable_backprop, settings.train]
         places: dict[int, int] = {}
         for i, x in enumerate(found):

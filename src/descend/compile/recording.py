@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ import numpy as np
 from descend.compile import tree
 from descend.compile.derivative import CompiledCall, Derivative, second_order
 from descend.compile.graph import Graph, Node
+from descend.compile.memory import Memory
 from descend.compile.lazy_array import LazyArray, as_node
 from descend.compile.passes import optimized
 from descend.compile.runtime import Executable
 from descend.compile.trace import Source, Trace, array_now, check_nothing_is_kept
 from descend.core import Variable
 from descend.core.config import using_config
+from descend.core.variable import constant
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,14 @@ class Recording:
         self.shapes = [(x.shape, x.dtype) for x in graph.inputs]
         self.types = [(y.shape, y.dtype) for y in graph.outputs]
         self.executable = Executable(graph, self._in_place() if derivative is None else ())
-        self.spare: list[Any] = [None] * len(self.types)
+        self.memories = [
+            None if place is not None else Memory(*kind)
+            for place, kind in zip(self.executable.shared, self.types, strict=True)
+        ]
+        self.variables = [
+            (i, s.owner) for i, s in enumerate(self.sources) if s.kind == "variable"
+        ]
+        self.others = [(i, s) for i, s in enumerate(self.sources) if s.kind != "variable"]
         self.seen: list[Any] = [None] * len(self.sources)
         self.keep: list[Any] = [None] * len(self.sources)
         self.differentiable: list[int] = []
@@ -164,29 +172,43 @@ class Recording:
 
     def compute(self, found: list[Any]) -> list[Any]:
         """Run; answers the arrays of all outputs (None for those written in place)."""
-        executable = self.executable
-        inputs: list[Any] = []
+        executable, seen, keep = self.executable, self.seen, self.keep
         changed: list[int] = []
-        for i, source in enumerate(self.sources):
-            array = _array_of(source, found)
-            if array is not self.seen[i]:
-                self.seen[i] = array
-                flags = array.flags
-                if not (flags.c_contiguous and flags.aligned and flags.writeable):
-                    array = np.array(array, order="C")
-                self.keep[i] = array
-                executable.set_input(i, array)
-                changed.append(i)
-            elif self.keep[i] is not array:  # a copy in row-major order
-                self.keep[i][...] = array
-            inputs.append(self.keep[i])
+        for i, owner in self.variables:
+            data = owner._data
+            if data is not seen[i] or keep[i] is not data:
+                self._take(i, owner.data, changed)
+        for i, source in self.others:
+            self._take(i, _array_of(source, found), changed)
+        inputs = keep
         if changed:
+            inputs = list(keep)
             self._separate(changed, inputs)
-        outputs = [self._output(i) for i in range(len(self.types))]
+        outputs: list[Any] = []
+        for i, memory in enumerate(self.memories):
+            if memory is None:
+                outputs.append(None)
+                continue
+            array, address = memory.take()
+            outputs.append(array)
+            executable.set_output(i, address)
         executable.execute(inputs, outputs)
         for effect in self.effects:
             self._apply(effect, found, outputs)
         return outputs
+
+    def _take(self, i: int, array: Any, changed: list[int]) -> None:
+        """Let an input be read from this array, or from a copy in row-major order."""
+        if array is not self.seen[i]:
+            self.seen[i] = array
+            flags = array.flags
+            if not (flags.c_contiguous and flags.aligned and flags.writeable):
+                array = np.array(array, order="C")
+            self.keep[i] = array
+            self.executable.set_input(i, array)
+            changed.append(i)
+        elif self.keep[i] is not array:
+            self.keep[i][...] = array
 
     def _separate(self, changed: list[int], inputs: list[Any]) -> None:
         """Copy an input that lies in memory that the run writes."""
@@ -249,22 +271,11 @@ class Recording:
         args, kwargs = tree.mapped(self.call, lambda _: next(leaves), (tree.Leaf,))
         return tuple(self._second(args, kwargs, gys, state))
 
-    def _output(self, i: int) -> Any:
-        """Memory for an output: the last call's, if nobody holds it any more."""
-        if self.executable.shared[i] is not None:
-            return None
-        array = self.spare[i]
-        if array is None or sys.getrefcount(array) > 3:
-            shape, dtype = self.types[i]
-            array = self.spare[i] = np.empty(shape, dtype)
-            self.executable.set_output(i, array)
-        return array
-
     def _apply(self, effect: Effect, found: list[Any], outputs: list[Any]) -> None:
         variable = effect.target(found)
         if effect.kind == "grad":
             array = None if effect.output is None else outputs[effect.output]
-            variable._grad = None if array is None else Variable(array, None, False)
+            variable._grad = None if array is None else constant(array)
             return
         assert effect.output is not None
         array = outputs[effect.output]
@@ -278,11 +289,15 @@ class Recording:
             variable._data = array.copy()
 
     def _answer(self, outputs: list[Any], variables: dict[int, Variable]) -> Any:
+        if type(self.structure) is Result and not variables:
+            array = outputs[self.structure.output]
+            return constant(array) if self.structure.variable else array
+
         def made(result: Result) -> Any:
             if result.output in variables:
                 return variables[result.output]
             array = outputs[result.output]
-            return Variable(array, None, False) if result.variable else array
+            return constant(array) if result.variable else array
 
         return tree.mapped(self.structure, made, (Result,))
 

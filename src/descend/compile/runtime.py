@@ -175,6 +175,7 @@ class Executable:
                 self._set(number, array.ctypes.data)
         self.input_numbers = [self.numbers[x] for x in self.inputs]
         self.output_numbers = [self.numbers[y] for y in self.outputs]
+        self.output_addresses = [0] * len(self.outputs)
 
     def _set(self, number: int, address: int) -> None:
         for table in self.tables:
@@ -186,7 +187,7 @@ class Executable:
         """Fill the outputs; None stands for an output that takes an input's memory."""
         for i, array in enumerate(outputs):
             if self.shared[i] is None:
-                self.set_output(i, array)
+                self.set_output(i, array.ctypes.data)
         for i, array in enumerate(inputs):
             self.set_input(i, array)
         self.execute(inputs, outputs)
@@ -199,9 +200,11 @@ class Executable:
             if place == i:
                 self._set(number, address)
 
-    def set_output(self, i: int, array: Any) -> None:
-        """Let an output be written into this array."""
-        self._set(self.output_numbers[i], array.ctypes.data)
+    def set_output(self, i: int, address: int) -> None:
+        """Let an output be written to this address."""
+        if address != self.output_addresses[i]:
+            self.output_addresses[i] = address
+            self._set(self.output_numbers[i], address)
 
     def execute(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Run with the addresses that are in the tables."""

@@ -316,6 +316,16 @@ def output(array: Any, creator: Function, index: int = 0) -> Variable:
     return y
 
 
+def constant(array: Array) -> Variable:
+    """A constant with this array, which is known to be one."""
+    y = _blank(Variable)
+    y._data = array
+    y.name = y._grad = y.creator = None
+    y.requires_grad = False
+    y.generation = y.index = 0
+    return y
+
+
 def array_of(x: Any) -> Any:
     """The array in a Variable; anything else as it is."""
     return x.data if isinstance(x, Variable) else x

@@ -23,7 +23,8 @@ def products(graph: Graph) -> Graph:
     new: dict[Node, Node] = {x: x for x in graph.inputs}
     for x in graph.nodes:
         made = x.with_inputs(new[operand] for operand in x.inputs)
-        top = x.op == "add" and not (inner(x) and users[x][0].op == "add")
+        top = x.op == "add" and _same_shapes(x)
+        top = top and not (inner(x) and users[x][0].op == "add")
         if top:
             terms = list(_terms(x, inner))
             found = _as_one([new[term] for term in terms], [inner(term) for term in terms])
