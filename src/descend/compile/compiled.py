@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,11 +83,35 @@ class Compiled:
         self.last: Recording | None = None
         self.seconds = 0.0
         """How long recording and compiling have taken so far."""
-        self._methods: dict[int, Any] = {}
         self._lock = threading.RLock()
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
-        return self if owner is None else functools.partial(self, owner)
+        """The method of one object: compiled for it alone, and gone with it."""
+        if owner is None:
+            return self
+        try:
+            held = vars(owner)
+        except TypeError:  # it has slots
+            return functools.partial(self, owner)
+        bound = held.get(self._place)
+        if bound is None or bound.function.__self__ is not owner:
+            for cls in type(
+                owner
+            ).__mro__:  # all at once: recordings note which attributes are there
+                for method in vars(cls).values():
+                    if isinstance(method, Compiled):
+                        function = MethodType(method.function, owner)
+                        held[method._place] = Compiled(function, method.pure)
+            bound = held.get(self._place) or functools.partial(self, owner)
+        return bound
+
+    @property
+    def _place(self) -> str:
+        """The attribute of an object that holds its own compiled method."""
+        return f"_compiled_{id(self)}"
+
+    def __reduce__(self) -> Any:
+        return (Compiled, (self.function, self.pure))  # a copy begins anew
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         settings = config()

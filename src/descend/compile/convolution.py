@@ -17,7 +17,7 @@ pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
@@ -181,6 +181,10 @@ class _Shape:
     """The weight's stride from a group to the next."""
 
 
+_Parts = list[tuple[tuple[_Taps, _Taps], int]]
+"""Correlations, and where each one's weights lie in what is packed."""
+
+
 def _phases(spec: ConvolutionSpec, counts: tuple[int, ...], axis: int) -> list[_Taps]:
     """The correlations, one for each pixel between two windows, that give an image's gradient.
 
@@ -213,7 +217,7 @@ def _correlations(
     shape: _Shape, pairs: Sequence[tuple[_Taps, _Taps]], names: tuple[str, str]
 ) -> Plan:
     """The kernels for correlations that write one result between them."""
-    parts: list[tuple[tuple[_Taps, _Taps], int]] = []
+    parts: _Parts = []
     total = 0
     lanes = Emitter(shape.dtype, ()).lanes
     padded = -(-shape.columns // lanes) * lanes
@@ -225,16 +229,23 @@ def _correlations(
     return Plan((pack, main), (("packed", max(total, 1)),))
 
 
-def _pack(shape: _Shape, parts: Iterable[tuple[tuple[_Taps, _Taps], int]]) -> Kernel:
-    """The weights in the order in which tiles read them, zeros behind the last column.
-
-    For each group and panel of columns: taps, channels, the panel's columns.
-    """
+def _pack(shape: _Shape, parts: _Parts) -> Kernel:
+    """The weights in the order in which tiles read them, zeros behind the last column."""
     e = Emitter(shape.dtype, ("weight", "packed"))
+    depthwise = shape.inner == shape.columns == 1
+    emit = _emit_depthwise_packing if depthwise else _emit_packing
+    return Kernel(
+        f"pack {shape} {parts}",
+        lambda: e.text(lambda: emit(e, shape, parts)),
+        e.operands,
+        shape.groups if depthwise else shape.inner,
+    )
+
+
+def _emit_packing(e: Emitter, shape: _Shape, parts: _Parts) -> None:
+    """For each group and panel of columns: taps, channels, the panel's columns."""
     weight, packed = e.operand("weight"), e.operand("packed")
     across, along, by_row, by_column = shape.weight
-    if shape.inner == shape.columns == 1:
-        return _pack_depthwise(e, shape, parts, weight, packed)
     padded = -(-shape.columns // e.lanes) * e.lanes
     groups = panel_groups(panels(shape.columns, e.lanes), shape.columns, e.lanes)
 
@@ -274,17 +285,11 @@ def _pack(shape: _Shape, parts: Iterable[tuple[tuple[_Taps, _Taps], int]]) -> Ke
     for (y, x), start in parts:
         count = shape.groups * y.taps * x.taps
         e.loop(0, count, 1, lambda t, y=y, x=x, start=start: tap(t, y, x, start))
-    return Kernel(e.text(), e.operands, shape.inner)
 
 
-def _pack_depthwise(
-    e: Emitter,
-    shape: _Shape,
-    parts: Iterable[tuple[tuple[_Taps, _Taps], int]],
-    weight: Value,
-    packed: Value,
-) -> Kernel:
+def _emit_depthwise_packing(e: Emitter, shape: _Shape, parts: _Parts) -> None:
     """The weights of all channels for one tap after another, cut along the channels."""
+    weight, packed = e.operand("weight"), e.operand("packed")
     _, _, by_row, by_column = shape.weight
     for (y, x), start in parts:
 
@@ -302,7 +307,6 @@ def _pack_depthwise(
             e.loop(e.begin, e.end, 1, channel)
 
         e.loop(0, y.taps * x.taps, 1, tap)
-    return Kernel(e.text(), e.operands, shape.groups)
 
 
 class _Region:
@@ -411,7 +415,7 @@ class _Correlations:
     def __init__(
         self,
         shape: _Shape,
-        parts: Sequence[tuple[tuple[_Taps, _Taps], int]],
+        parts: _Parts,
         names: tuple[str, str],
     ) -> None:
         self.shape = shape
@@ -430,6 +434,17 @@ class _Correlations:
         self.parts = parts
 
     def kernel(self) -> Kernel:
+        """The kernel, cut along the images."""
+        return Kernel(
+            f"correlations {self.shape} {self.parts}",
+            lambda: self.e.text(self.emit),
+            self.e.operands,
+            self.shape.images,
+            self.scratch * self.e.itemsize,
+        )
+
+    def emit(self) -> None:
+        """The whole kernel."""
         e, shape = self.e, self.shape
         source, packed, result = (e.operand(role) for role in e.operands[:3])
         scratch = e.operand("scratch") if self.scratch else source
@@ -441,7 +456,6 @@ class _Correlations:
                 self.correlate(pair, x, e.at(packed, start), y, scratch)
 
         e.loop(e.begin, e.end, 1, image)
-        return Kernel(e.text(), e.operands, shape.images, self.scratch * e.itemsize)
 
     def correlate(
         self, pair: tuple[_Taps, _Taps], image: Value, packed: Value, result: Value, scratch: Value
@@ -611,6 +625,17 @@ class _WeightGradient:
         e.operands = ("x", "gy", "partial", *(["scratch"] if self.scratch else []))
 
     def kernel(self) -> Kernel:
+        """The kernel, cut along the images."""
+        return Kernel(
+            f"gradient of weight {self.spec}",
+            lambda: self.e.text(self.emit),
+            self.e.operands,
+            self.spec.images,
+            self.scratch * self.e.itemsize,
+        )
+
+    def emit(self) -> None:
+        """The whole kernel."""
         e, spec = self.e, self.spec
         x, gy, partial = (e.operand(role) for role in e.operands[:3])
         scratch = e.operand("scratch") if self.scratch else x
@@ -626,7 +651,6 @@ class _WeightGradient:
             self.region.strips(here, scratch, strip)
 
         e.loop(e.begin, e.end, 1, image)
-        return Kernel(e.text(), e.operands, spec.images, self.scratch * e.itemsize)
 
     def strip(self, region: Value, gy: Value, partial: Value, memory: Value, count: Index) -> None:
         """What one strip adds to all of the gradient."""

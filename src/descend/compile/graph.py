@@ -19,8 +19,8 @@ For example:
 The operations (`OPERATIONS` has the meaning of each, in NumPy):
 
     input constant iota                          what is given
-    add multiply exp where cast ...              each element for itself; operands broadcast and have
-                                                 one dtype (the condition of where is bool)
+    add multiply exp where cast ...              each element for itself; operands broadcast and
+                                                 have one dtype (the condition of where is bool)
     sum max min any all argmax argmin            over ``axes``, which are gone from the result
     cumsum                                       along ``axis``
     reshape transpose broadcast_to slice         the same elements, seen otherwise
@@ -31,6 +31,10 @@ The operations (`OPERATIONS` has the meaning of each, in NumPy):
     philox                                       random words
     host part                                    a call of Python, and one of its results
 """
+
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# (the rules and values in the table of operations are lambdas)
 
 from __future__ import annotations
 
@@ -435,9 +439,7 @@ OPERATIONS.update(
         "convolve_input": Operation(_convolve_input_rule, _convolved_input),
         "convolve_weight": Operation(_convolve_weight_rule, _convolved_weight),
         "philox": Operation(lambda xs, p: ((4 * p["blocks"],), np.uint64), _philox_value),
-        "host": Operation(
-            lambda xs, p: p["types"][0], lambda *xs, call, types: tuple(call(*xs))
-        ),
+        "host": Operation(lambda xs, p: p["types"][0], lambda *xs, call, types: tuple(call(*xs))),
         "part": Operation(
             lambda xs, p: xs[0].params["types"][p["index"]], lambda xs, index: xs[index]
         ),
@@ -473,8 +475,6 @@ def evaluate(graph: Graph, *arrays: Any) -> list[Any]:
 
 # ---- from text --------------------------------------------------------------------------------
 
-_TYPE = re.compile(r"(\w+)\[([\d,]*)\]")
-
 
 def parse(text: str) -> Graph:
     """The graph that prints as ``text``; ValueError that names the line otherwise.
@@ -482,34 +482,67 @@ def parse(text: str) -> Graph:
     Host calls cannot be parsed: a text has no Python function.
     """
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    head = re.fullmatch(r"graph\((.*)\) \{", lines[0]) if lines else None
+    head = re.fullmatch(r"graph\((.*)\) \{", lines[0]) if len(lines) > 2 else None
     if head is None or lines[-1] != "}" or not lines[-2].startswith("return"):
         raise ValueError("parse: a graph is 'graph(...) {', nodes, 'return ...' and '}'")
     names: dict[str, Node] = {}
     inputs: list[Node] = []
-    for name, dtype, shape in re.findall(r"%(\d+): (\w+)\[([\d,]*)\]", head[1]):
-        names[f"%{name}"] = input_node(_lengths(shape), dtype)
-        inputs.append(names[f"%{name}"])
+    for part in re.split(r", (?=%)", head[1]) if head[1] else ():
+        found = re.fullmatch(r"(%\d+): (\w+\[[\d,]*\])", part)
+        if found is None:
+            raise ValueError(f"parse: {part!r} is no input, which is like '%0: float32[2,3]'")
+        names[found[1]] = input_node(*_kind(found[2], part))
+        inputs.append(names[found[1]])
     for line in lines[1:-2]:
         found = re.fullmatch(r"(%\d+) = (.+) : (\w+\[[\d,]*\])", line)
         if found is None:
-            raise ValueError(f"parse: {line!r} is no node")
+            raise ValueError(
+                f"parse: {line!r} is no node, which is like '%2 = add(%0, %1) : float32[2,3]'"
+            )
+        if found[1] in names:
+            raise ValueError(f"parse: {line!r} names {found[1]} a second time")
         names[found[1]] = _parsed(found[2], found[3], names, line)
-    results = re.findall(r"%\d+", lines[-2])
+    results = lines[-2].removeprefix("return").replace(",", " ").split()
+    for name in results:
+        if name not in names:
+            raise ValueError(f"parse: {lines[-2]!r} returns {name}, which no line defines")
     return Graph(inputs, [names[name] for name in results])
+
+
+def _kind(text: str, line: str) -> tuple[Shape, np.dtype[Any]]:
+    """The shape and dtype that a type says."""
+    dtype, _, lengths = text.rstrip("]").partition("[")
+    try:
+        return tuple(int(n) for n in lengths.split(",") if n), np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"parse: {line!r} has no dtype of NumPy: {dtype!r}") from None
 
 
 def _parsed(call: str, kind: str, names: dict[str, Node], line: str) -> Node:
     """A node from its call, ``op(%0, axis=1)``, and its type."""
+    shape, dtype = _kind(kind, line)
     try:
         tree = ast.parse(call.replace("%", "v"), mode="eval").body
-        assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-        operands = tuple(names["%" + x.id[1:]] for x in tree.args if isinstance(x, ast.Name))
-        params = {p.arg or "": _param(tree.func.id, p.arg, p.value, kind) for p in tree.keywords}
-    except (SyntaxError, AssertionError, KeyError) as error:
-        raise ValueError(f"parse: {line!r} is no node: {error}") from None
-    dtype, shape = _TYPE.fullmatch(kind).groups()  # pyright: ignore[reportOptionalMemberAccess]
-    return Node(tree.func.id, operands, params, _lengths(shape), np.dtype(dtype))
+    except SyntaxError as error:
+        raise ValueError(f"parse: {line!r} is no node: {error.msg}") from None
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        raise ValueError(f"parse: {line!r} is no node: it calls no operation")
+    op = tree.func.id
+    if op not in OPERATIONS:
+        raise ValueError(f"parse: {line!r} is no node: {op!r} is no operation")
+    operands: list[Node] = []
+    for x in tree.args:
+        name = "%" + x.id[1:] if isinstance(x, ast.Name) else ast.unparse(x)
+        if name not in names:
+            raise ValueError(f"parse: {line!r} uses {name}, which no line before defines")
+        operands.append(names[name])
+    params: dict[str, Any] = {}
+    for p in tree.keywords:
+        try:
+            params[p.arg or ""] = _param(op, p.arg, p.value, kind)
+        except (NameError, TypeError, ValueError):
+            raise ValueError(f"parse: {line!r} has a wrong {p.arg}: {ast.unparse(p)}") from None
+    return Node(op, tuple(operands), params, shape, dtype)
 
 
 def _param(op: str, name: str | None, tree: ast.expr, kind: str) -> Any:
@@ -522,7 +555,3 @@ def _param(op: str, name: str | None, tree: ast.expr, kind: str) -> Any:
     if op == "constant":
         return np.asarray(value, kind.partition("[")[0])
     return np.dtype(value) if name == "dtype" else value
-
-
-def _lengths(text: str) -> Shape:
-    return tuple(int(n) for n in text.split(",") if n)

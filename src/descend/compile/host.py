@@ -90,18 +90,28 @@ ARRAYS = (np.ndarray, np.generic)
 def host_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)``, called while the program runs; the answer has LazyArrays.
 
-    The shapes and dtypes of its arrays are found by calling it once, on ones.
+    The shapes and dtypes of its arrays are found by calling it once, on ones; where it refuses
+    those (the inverse of a matrix of ones), on unit matrices.
     """
     structure, xs = taken_apart((args, kwargs), (LazyArray,))
     call = HostCall(function, structure)
     with using_config("trace", None), np.errstate(all="ignore"):
-        answer = call.answer([np.ones(x.shape, x.dtype) for x in xs])
+        try:
+            answer = call.answer([np.ones(x.shape, x.dtype) for x in xs])
+        except (ValueError, ArithmeticError):  # LinAlgError is a ValueError
+            answer = call.answer([_unit(x.shape, x.dtype) for x in xs])
     shape, found = taken_apart(answer, ARRAYS)
     if not found:
         raise TraceError(A_VALUE, "take it out of the compiled function")
     call.types = tuple((np.shape(x), x.dtype) for x in found)
     host = emit("host", *[x.node for x in xs], call=call, types=call.types)
     return put_together(shape, [LazyArray(_part(host, i)) for i in range(len(found))])
+
+
+def _unit(shape: Shape, dtype: np.dtype[Any]) -> Any:
+    """Unit matrices; ones where there are less than two axes."""
+    unit = np.eye(*shape[-2:], dtype=dtype) if len(shape) > 1 else np.ones((), dtype)
+    return np.broadcast_to(unit, shape).copy()
 
 
 def _part(host: Node, index: int) -> Node:

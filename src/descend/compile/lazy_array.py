@@ -35,7 +35,7 @@ class Recorder:
     def capture(self, array: Any) -> Node:
         """The input that stands for this very array; the array is held as long as the recording."""
         if id(array) not in self.captured:
-            self.captured[id(array)] = (array, input_node(array.shape, array.dtype))
+            self.captured[id(array)] = (array, input_node(array.shape, native(array.dtype)))
         return self.captured[id(array)][1]
 
 
@@ -118,6 +118,18 @@ class LazyArray(Operators):
     def itemsize(self) -> int:
         """The bytes of one element."""
         return self.node.dtype.itemsize
+
+    @property
+    def real(self) -> LazyArray:
+        """The real parts."""
+        return MODULES[LazyArray].real(self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> LazyArray:
+        """The imaginary parts."""
+        if self.dtype.kind == "c":
+            return MODULES[LazyArray].imag(self)
+        return MODULES[LazyArray].zeros_like(self)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -311,8 +323,13 @@ def as_node(x: Any, dtype: Any = None) -> Node:
         raise TypeError(f"an array of {array.dtype} cannot be recorded, numbers are needed")
     trace = config().trace
     if array.size <= SMALL or trace is None:
-        return constant(array)
+        return constant(array, native(array.dtype))
     return trace.capture(array)
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in the byte order of this machine."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def cast(x: Node, dtype: Any) -> Node:

@@ -11,9 +11,7 @@ from descend.compile.graph import Node
 from descend.compile.kernels import Access, Buffer, Kernel, of_loop
 from descend.compile.loops import Expr, Loop, Store, View
 
-NEEDS_MEMORY = frozenset(
-    "matmul convolve convolve_input convolve_weight philox host part".split()
-)
+NEEDS_MEMORY = frozenset("matmul convolve convolve_input convolve_weight philox host part".split())
 """The operations whose operands must lie in memory."""
 
 
@@ -122,8 +120,8 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
             offsets=[a.offset, b.offset, 0],
             reads=accesses,
             writes=[whole],
-            text=lambda: repr(spec),
-            emit=lambda: made.text,
+            text=lambda: made.name,
+            emit=made.emit,
             title=f"matmul {rows}x{inner}x{columns}" + (f" * {prod(batch)}" if batch else ""),
             operations=2 * prod(node.shape) * inner,
             scratch=made.scratch,
@@ -147,7 +145,10 @@ def _convolution_spec(node: Node, weight: tuple[int, ...]) -> Any:
     if node.op == "convolve_input":
         image, filters = node, node.inputs[0].shape[-1]
     else:
-        image, filters = node.inputs[0], (node if node.op == "convolve" else node.inputs[1]).shape[-1]
+        image, filters = (
+            node.inputs[0],
+            (node if node.op == "convolve" else node.inputs[1]).shape[-1],
+        )
     return ConvolutionSpec(
         dtype=node.dtype.name,
         images=image.shape[0],
@@ -167,9 +168,7 @@ def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: i
     image, weight = operands
     spec = _convolution_spec(node, weight.strides)
     made = getattr(convolution, node.op)(spec)
-    buffers = {
-        name: Buffer((elements,), node.dtype, name=name) for name, elements in made.buffers
-    }
+    buffers = {name: Buffer((elements,), node.dtype, name=name) for name, elements in made.buffers}
     given = {"weight": weight, "x": image, "gy": image}
     kernels: list[Kernel] = []
     for part in made.kernels:
@@ -196,8 +195,8 @@ def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: i
                 offsets=[given[role].offset if role in given else 0 for role in roles],
                 reads=reads,
                 writes=writes,
-                text=lambda part=part: part.text,
-                emit=lambda part=part: part.text,
+                text=lambda part=part: part.name,
+                emit=part.emit,
                 title=f"{node.op} {_sizes(spec)}" if "weight" not in roles else "pack weight",
                 operations=_multiplications(node) if "weight" not in roles else 0,
                 scratch=part.scratch,
@@ -225,8 +224,8 @@ def _convolution_weight(
         offsets=[given[role].offset if role in given else 0 for role in roles],
         reads=[_rows_of(x.buffer, x.offset) for x in operands],
         writes=[Access(partial, 0, (0,), (part.extent,), anywhere=True)],
-        text=lambda: part.text,
-        emit=lambda: part.text,
+        text=lambda: part.name,
+        emit=part.emit,
         title=f"{node.op} {_sizes(spec)}",
         operations=_multiplications(node),
         scratch=part.scratch,
@@ -290,8 +289,7 @@ def _philox(node: Node, operands: list[Operand], result: Buffer, threads: int) -
             operands=[key.buffer, counter.buffer, result],
             offsets=[key.offset, counter.offset, 0],
             reads=[
-                Access(x.buffer, x.offset, (0, 1), (blocks, n))
-                for x, n in ((key, 2), (counter, 4))
+                Access(x.buffer, x.offset, (0, 1), (blocks, n)) for x, n in ((key, 2), (counter, 4))
             ],
             writes=[Access(result, 0, (4, 1), (blocks, 4))],
             text=lambda: f"philox {key.strides} {counter.strides}",

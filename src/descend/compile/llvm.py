@@ -369,9 +369,7 @@ class _Kernel:
         if stride == 0 and not self._varies(view):
             return self._splat(self._load(self._pointer(view, 1), dtype, 1), lanes)
         b = self.builder
-        result: ir.Value = ir.Constant(
-            ir.VectorType(TYPES[dtype.name], lanes), ir.Undefined
-        )
+        result: ir.Value = ir.Constant(ir.VectorType(TYPES[dtype.name], lanes), ir.Undefined)
         for lane, pointer in enumerate(self._each(view, lanes)):
             result = b.insert_element(result, self._load(pointer, dtype, 1), _lane(lane))
         return result
@@ -437,7 +435,11 @@ def _lanes_of(numbers: Any) -> ir.Constant:
 def _constant(kind: ir.Type, value: Any) -> ir.Constant:
     """A number as a constant of a scalar or vector type."""
     scalar = kind.element if isinstance(kind, ir.VectorType) else kind
-    number = float(value) if isinstance(scalar, (ir.FloatType, ir.DoubleType, ir.HalfType)) else int(value)
+    number = (
+        float(value)
+        if isinstance(scalar, (ir.FloatType, ir.DoubleType, ir.HalfType))
+        else int(value)
+    )
     if isinstance(kind, ir.VectorType):
         return ir.Constant(kind, [number] * kind.count)
     return ir.Constant(kind, number)
@@ -533,9 +535,7 @@ def _float_sign(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
 def _float_remainder(b: ir.IRBuilder, x0: ir.Value, x1: ir.Value) -> ir.Value:
     """Python's: it has the sign of x1."""
     rest = b.frem(x0, x1)
-    wrong = b.xor(
-        b.fcmp_ordered("<", rest, _like(rest, 0)), b.fcmp_ordered("<", x1, _like(x1, 0))
-    )
+    wrong = b.xor(b.fcmp_ordered("<", rest, _like(rest, 0)), b.fcmp_ordered("<", x1, _like(x1, 0)))
     wrong = b.and_(wrong, b.fcmp_unordered("!=", rest, _like(rest, 0)))
     return b.select(wrong, b.fadd(rest, x1), rest)
 

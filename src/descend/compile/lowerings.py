@@ -59,9 +59,11 @@ def lower(function: Function, arrays: list[Any]) -> Any:
 def forward_on_host(function: Function, arrays: list[Any]) -> Any:
     """``forward`` as a call of Python; what it keeps for its rule is among the results."""
     given = {name: value for name, value in vars(function).items() if name != "_handed"}
+    blank = copy.copy(function)  # the function itself is going to keep recorded arrays
+    vars(blank).clear()
 
     def forward(params: dict[str, Any], *xs: Any) -> Any:
-        twin = copy.copy(function)  # programs may run in several threads
+        twin = copy.copy(blank)  # programs may run in several threads
         vars(twin).update(params)
         answer = twin.forward(*xs)
         return (tuple(answer) if type(answer) is list else answer), vars(twin).get("_handed")

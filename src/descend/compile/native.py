@@ -2,7 +2,8 @@
 
 `load` turns the text of a module into a `Code`, which has the address of each of its functions.
 The same text is loaded once in a process, and compiled once on a machine: objects are kept by
-`cache`, under the hash of all that they depend on.
+`cache`, under the hash of all that they depend on. `load_named` does the same with short names in
+place of the texts, which are made only where they are compiled.
 """
 
 # llvmlite has no annotations.
@@ -15,11 +16,13 @@ import ctypes
 import functools
 import hashlib
 import itertools
+import json
 import os
 import re
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -27,7 +30,7 @@ import llvmlite.binding as llvm
 
 from descend.compile import cache
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when the same text shall become other code than before."""
 
 LEVEL = 1
@@ -37,6 +40,11 @@ LEVEL = 1
 a kernel of 30 operations, beside 9 ms at level 1) and find little to do: kernels are emitted as
 vectors, unrolled, with their addresses computed outside the loops.
 """
+
+EMITTERS = tuple(
+    "circular coefficients convolution elementary lanes llvm loops philox products tiles winograd".split()
+)
+"""The files that decide which text a name of `load_named` stands for."""
 
 _LINKS = 256
 _DEFINITION = re.compile(
@@ -73,8 +81,8 @@ def load(text: str, level: int = LEVEL) -> Code:
     The text needs no target. It may declare and call functions of the C library (``sinf``).
     Raises RuntimeError with LLVM's words if the text is wrong.
     """
-    key = _key(text, level)
-    return _find(key, text) or _link(key, text, _make(key, text, level))
+    (code,) = load_all([text], level)
+    return code
 
 
 def load_all(texts: Iterable[str], level: int = LEVEL) -> list[Code]:
@@ -84,21 +92,25 @@ def load_all(texts: Iterable[str], level: int = LEVEL) -> list[Code]:
     produces the first of them.
     """
     keys: list[str] = []
-    codes: dict[str, Code] = {}
-    waiting: dict[str, tuple[str, Future[bytes]]] = {}
-    with ThreadPoolExecutor(available_cores(), "descend-compile") as executor:
+
+    def items() -> Iterable[tuple[str, Callable[[], str]]]:
         for text in texts:
-            key = _key(text, level)
-            keys.append(key)
-            if key in codes or key in waiting:
-                continue
-            if code := _find(key, text):
-                codes[key] = code
-            else:
-                waiting[key] = text, executor.submit(_make, key, text, level)
-        for key, (text, object_code) in waiting.items():
-            codes[key] = _link(key, text, object_code.result())
+            keys.append(_key(text, level))
+            yield keys[-1], lambda text=text: text
+
+    codes = _load(items(), level)
     return [codes[key] for key in keys]
+
+
+def load_named(kernels: Mapping[str, Callable[[], str]], level: int = LEVEL) -> dict[str, Code]:
+    """The machine code of kernels by names that say all that there is in their texts.
+
+    A text is asked for only if no machine code is known by its name, from this version of the
+    files that emit texts (`EMITTERS`). Texts are compiled while the next ones are emitted.
+    """
+    keys = {name: _key(f"{_emitters()}\n{name}", level) for name in kernels}
+    codes = _load(((keys[name], emit) for name, emit in kernels.items()), level)
+    return {name: codes[key] for name, key in keys.items()}
 
 
 def available_cores() -> int:
@@ -116,23 +128,51 @@ def _key(text: str, level: int) -> str:
     return "native " + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _find(key: str, text: str) -> Code | None:
+@functools.cache
+def _emitters() -> str:
+    """The hash of the files that emit texts."""
+    digest = hashlib.sha256()
+    for name in EMITTERS:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return f"emitters {digest.hexdigest()}"
+
+
+def _load(items: Iterable[tuple[str, Callable[[], str]]], level: int) -> dict[str, Code]:
+    """The machine code under each key, that of unknown ones from the text beside it."""
+    codes: dict[str, Code] = {}
+    waiting: dict[str, Future[bytes]] = {}
+    with ThreadPoolExecutor(available_cores(), "descend-compile") as executor:
+        for key, emit in items:
+            if key in codes or key in waiting:
+                continue
+            if code := _find(key):
+                codes[key] = code
+            else:
+                waiting[key] = executor.submit(_make, key, emit(), level)
+        for key, data in waiting.items():
+            codes[key] = _link(key, data.result())
+    return codes
+
+
+def _find(key: str) -> Code | None:
     code = _loaded.get(key)
-    if code is None and (object_code := cache.get(key)) is not None:
-        code = _link(key, text, object_code)
+    if code is None and (data := cache.get(key)) is not None:
+        code = _link(key, data)
     return code
 
 
 def _make(key: str, text: str, level: int) -> bytes:
-    object_code = compile_object(text, level)
-    cache.put(key, object_code)
-    return object_code
-
-
-def _link(key: str, text: str, object_code: bytes) -> Code:
+    """What is cached of a text: the names of its functions, and a line below the object code."""
     definitions = map(_DEFINITION.match, text.splitlines())
     names = [found[1] or found[2] for found in definitions if found]
-    return _loaded.setdefault(key, Code(object_code, names))
+    data = json.dumps(names).encode() + b"\n" + compile_object(text, level)
+    cache.put(key, data)
+    return data
+
+
+def _link(key: str, data: bytes) -> Code:
+    names, object_code = data.split(b"\n", 1)
+    return _loaded.setdefault(key, Code(object_code, json.loads(names)))
 
 
 # ---------------------------------------------------------------------------------- compiling

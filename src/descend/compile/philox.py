@@ -76,7 +76,8 @@ def _rounds(b: Any, counter: list[Any], key: list[Any]) -> list[Any]:
         if i > 0:
             key = [b.add(k, I64(weyl)) for k, weyl in zip(key, WEYL, strict=True)]
         (high0, low0), (high1, low1) = (
-            _product(b, word, factor) for word, factor in zip((c[0], c[2]), MULTIPLIERS, strict=True)
+            _product(b, word, factor)
+            for word, factor in zip((c[0], c[2]), MULTIPLIERS, strict=True)
         )
         c = [b.xor(b.xor(high1, c[1]), key[0]), low1, b.xor(b.xor(high0, c[3]), key[1]), low0]
     return c

@@ -66,9 +66,15 @@ def matmul(spec: MatmulSpec) -> Kernel:
     """The kernel: operands "a", "b", "c", and "scratch" if it needs some."""
     extent = {"rows": spec.rows, "inner": spec.inner}.get(spec.cut) or spec.batch[0][0]
     merged, unit = _merged(spec)
-    emitter = _Product(merged, unit)
-    kernel = emitter.kernel()
-    return replace(kernel, extent=extent, block=max(1, emitter.height // unit))
+    product = _Product(merged, unit)
+    return Kernel(
+        repr(spec),
+        lambda: product.e.text(product.emit),
+        product.e.operands,
+        extent,
+        product.scratch * product.e.itemsize,
+        max(1, product.height // unit),
+    )
 
 
 def _merged(spec: MatmulSpec) -> tuple[MatmulSpec, int]:
@@ -116,7 +122,8 @@ class _Product:
         roles = ("a", "b", "c", "scratch") if self.scratch else ("a", "b", "c")
         self.e = Emitter(spec.dtype, roles)
 
-    def kernel(self) -> Kernel:
+    def emit(self) -> None:
+        """The whole kernel."""
         e, spec = self.e, self.spec
         a, b, c = e.operand("a"), e.operand("b"), e.operand("c")
         self.memory = e.operand("scratch") if self.scratch else None
@@ -141,7 +148,6 @@ class _Product:
             e.loop(start, stop, 1, body)
 
         each(0, a, b, c)
-        return Kernel(e.text(), e.operands, 0, self.scratch * e.itemsize)
 
     def product(
         self,
@@ -208,7 +214,6 @@ class _Product:
         b = e.at(b, e.times(k, spec.b[0]))
         lanes = e.lanes
         for start, stop, vectors, width in panel_groups(self.panels, spec.columns, lanes):
-            self.height = min(tile_rows(vectors), spec.rows)
 
             def panel(j: Index, vectors: int = vectors, width: int = width) -> None:
                 source = e.at(b, e.times(j, spec.b[1]))
@@ -265,8 +270,9 @@ class _Product:
             out = [e.at(there, r * spec.c) for r in range(height)]
             e.write(sums, out, width, add=add, valid=valid)
 
+        usual = min(tile_rows(vectors), spec.rows)
         if source is not None:
-            height = self.height
+            height = usual
             if isinstance(start, int) and isinstance(stop, int):
                 height = min(height, stop - start)
                 tile(start, height, None, source)
@@ -279,7 +285,7 @@ class _Product:
                 e.when(is_first, lambda: tile(begin, height, e.subtract(stop, begin), source))
                 done = e.b.select(is_first, e.index(height), e.index(0))
                 start = e.least(e.add(begin, done), stop)
-        e.row_tiles(start, stop, self.height, tile)
+        e.row_tiles(start, stop, usual, tile)
 
     def row(self, i: Index, r: int, valid: Index | None) -> Index:
         """Row r of a tile, or the last one that is there."""

@@ -15,8 +15,8 @@ import numpy as np
 from descend.compile import tree
 from descend.compile.derivative import CompiledCall, Derivative, second_order
 from descend.compile.graph import Graph, Node
+from descend.compile.lazy_array import LazyArray, as_node, native
 from descend.compile.memory import Memory
-from descend.compile.lazy_array import LazyArray, as_node
 from descend.compile.passes import optimized
 from descend.compile.runtime import Executable
 from descend.compile.trace import Source, Trace, array_now, check_nothing_is_kept
@@ -91,9 +91,7 @@ class Recording:
             None if place is not None else Memory(*kind)
             for place, kind in zip(self.executable.shared, self.types, strict=True)
         ]
-        self.variables = [
-            (i, s.owner) for i, s in enumerate(self.sources) if s.kind == "variable"
-        ]
+        self.variables = [(i, s.owner) for i, s in enumerate(self.sources) if s.kind == "variable"]
         self.others = [(i, s) for i, s in enumerate(self.sources) if s.kind != "variable"]
         self.seen: list[Any] = [None] * len(self.sources)
         self.keep: list[Any] = [None] * len(self.sources)
@@ -155,7 +153,9 @@ class Recording:
         for i, source in enumerate(self.sources):
             if source.kind == "variable" and source.owner._data is not self.seen[i]:
                 data = array_now(source.owner)
-                if not isinstance(data, np.ndarray) or (data.shape, data.dtype) != self.shapes[i]:
+                if not isinstance(data, np.ndarray):
+                    return False
+                if (data.shape, native(data.dtype)) != self.shapes[i]:
                     return False
         return True
 
@@ -202,8 +202,9 @@ class Recording:
         if array is not self.seen[i]:
             self.seen[i] = array
             flags = array.flags
-            if not (flags.c_contiguous and flags.aligned and flags.writeable):
-                array = np.array(array, order="C")
+            plain = flags.c_contiguous and flags.aligned and flags.writeable
+            if not (plain and array.dtype.isnative):
+                array = np.array(array, self.shapes[i][1], order="C")
             self.keep[i] = array
             self.executable.set_input(i, array)
             changed.append(i)
@@ -378,6 +379,7 @@ def _recorded(
     with using_config("trace", trace):
         inner = tree.mapped((args, kwargs), argument)
         answer = function(*inner[0], **inner[1])
+        trace.check_captured()
         outputs: list[Node] = []
         ys: dict[int, Variable] = {}
         structure = _results(answer, trace, outputs, ys)

@@ -12,8 +12,10 @@ import numpy as np
 from descend.compile import native, threads
 from descend.compile.graph import Graph, Node, node
 from descend.compile.kernels import Buffer, Kernel
+from descend.compile.llvm import TYPES
 from descend.compile.passes.buffers import ALIGNMENT, Plan, plan
 from descend.compile.passes.fuse import fuse
+from descend.compile.passes.host import called
 from descend.compile.passes.schedule import Band, Schedule, schedule
 
 SMALL = 60_000
@@ -70,13 +72,9 @@ class Executable:
 
     def _compiled(self) -> dict[Kernel, native.Code]:
         """The machine code of every kernel, each text compiled once."""
-        kernels = [k for k in self.kernels if k.call is None]
-        texts: dict[str, Kernel] = {}
-        for kernel in kernels:
-            texts.setdefault(kernel.text(), kernel)
-        loaded = native.load_all([kernel.emit() for kernel in texts.values()])
-        codes = dict(zip(texts, loaded, strict=True))
-        return {kernel: codes[kernel.text()] for kernel in kernels}
+        texts = {kernel: kernel.text() for kernel in self.kernels if kernel.call is None}
+        codes = native.load_named({text: kernel.emit for kernel, text in texts.items()})
+        return {kernel: codes[text] for kernel, text in texts.items()}
 
     def _number_buffers(self) -> None:
         """A place in the table for each buffer, and for each kernel's scratch."""
@@ -252,7 +250,10 @@ def _with_own_outputs(graph: Graph) -> Graph:
     seen: set[Node] = set(graph.inputs)
     outputs: list[Node] = []
     for y in graph.outputs:
-        if y in seen or y.op in ("constant", "part"):
+        if y.dtype.name not in TYPES:  # complex numbers, for example
+            if y in seen or y.op != "part":
+                y = called(node("cast", y, dtype=y.dtype))
+        elif y in seen or y.op in ("constant", "part"):
             y = node("cast", y, dtype=y.dtype)
         seen.add(y)
         outputs.append(y)
@@ -332,9 +333,7 @@ def text_of(executable: Executable) -> str:
     """The kernels as text, band by band."""
     lines: list[str] = []
     for band in executable.schedule.bands:
-        lines.append(
-            f"phase {band.phase}: {band.units} units, {executable.blocks[band]} at a time"
-        )
+        lines.append(f"phase {band.phase}: {band.units} units, {executable.blocks[band]} at a time")
         for kernel in band.kernels:
             text = kernel.text() if kernel.call is None else kernel.title
             lines += ["  " + line for line in text.splitlines()]

@@ -17,7 +17,7 @@ i64 end, i64 first)``: operand k lies at ``buffers[arguments[2k]] + arguments[2k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -40,9 +40,12 @@ UNROLL = 2
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel as text, and what its caller must give it."""
+    """A kernel, and what its caller must give it."""
 
-    text: str
+    name: str
+    """What it computes, in words that are the same for the same text."""
+    emit: Callable[[], str] = field(repr=False, compare=False)
+    """LLVM's text of it, which takes a while."""
     operands: tuple[str, ...]
     """The part that each operand plays, in the order of the arguments."""
     extent: int
@@ -51,6 +54,11 @@ class Kernel:
     """Bytes of the operand "scratch", where there is one: one thread's, kept through a band."""
     block: int = 1
     """Parts of the leading axis whose length is a multiple of this waste nothing."""
+
+    @property
+    def text(self) -> str:
+        """LLVM's text of it."""
+        return self.emit()
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,11 @@ def panels(columns: int, lanes: int, widest: int | None = None) -> list[tuple[in
 
 
 class Emitter:
-    """A kernel in the making: its function, and where the next instruction goes."""
+    """Emits a kernel's instructions: what there is to add to its function, and where.
+
+    A kernel is planned before it is emitted, and not emitted if its machine code is known: so the
+    function begins with `text`.
+    """
 
     def __init__(self, dtype: Any, operands: Sequence[str]) -> None:
         self.dtype = np.dtype(dtype)
@@ -109,15 +121,16 @@ class Emitter:
         self.lanes = vector_bytes() // self.itemsize
         self.scalar = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
         self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.operands = tuple(operands)
+
+    def text(self, body: Callable[[], None]) -> str:
+        """The kernel whose instructions ``body`` emits."""
         self.module = ir.Module("kernel")
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, I64])
         self.function = ir.Function(self.module, kind, "kernel")
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.buffers, self.arguments, self.begin, self.end, self.first = self.function.args
-        self.operands = tuple(operands)
-
-    def text(self) -> str:
-        """The finished kernel."""
+        body()
         self.b.ret_void()
         return str(self.module)
 

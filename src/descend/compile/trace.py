@@ -8,6 +8,7 @@ stay as they are: what they would be is held here.
 from __future__ import annotations
 
 import gc
+import zlib
 from dataclasses import dataclass
 from typing import Any
 from weakref import ref
@@ -16,7 +17,7 @@ import numpy as np
 
 from descend.compile.errors import TraceError
 from descend.compile.graph import Node, input_node
-from descend.compile.lazy_array import LazyArray, Recorder, as_node
+from descend.compile.lazy_array import LazyArray, Recorder, as_node, native
 from descend.compile.lowerings import lower
 from descend.core import Function, Variable
 
@@ -66,6 +67,8 @@ class Trace(Recorder):
         self.made: set[Variable] = set()
         """The Variables made inside, but for those that calls answer."""
         self.presets: dict[Variable, LazyArray] = {}
+        self.checksums: dict[Node, int] = {}
+        """Of the arrays that were met, when they were."""
         self.walked = False
         """Whether backward() was called inside."""
 
@@ -170,15 +173,28 @@ class Trace(Recorder):
 
     def input(self, source: Source, array: Any) -> LazyArray:
         """A new input of the graph."""
-        node = input_node(array.shape, array.dtype)
+        node = input_node(array.shape, native(array.dtype))
         self.inputs[node] = source
         return LazyArray(node)
 
     def capture(self, array: Any) -> Node:
         """The input that stands for this very array."""
         node = super().capture(array)
-        self.inputs.setdefault(node, Source("array", array))
+        if node not in self.inputs:
+            self.inputs[node] = Source("array", array)
+            self.checksums[node] = _checksum(array)
         return node
+
+    def check_captured(self) -> None:
+        """TraceError if an array was changed after it was used: every call reads it as it is."""
+        for node, checksum in self.checksums.items():
+            if _checksum(self.inputs[node].owner) != checksum:
+                shape, dtype = node.shape, node.dtype
+                raise TraceError(
+                    f"is in a function that changes an array, {dtype} {shape}, after it was used "
+                    f"in what is recorded",
+                    "change a copy, or keep it in a Variable",
+                )
 
     def argument(self, x: Any, index: int) -> Any:
         """What the function gets for an argument: an array that records, or a leaf with one."""
@@ -222,7 +238,11 @@ class Trace(Recorder):
 
     def _is_inside(self, variable: Variable) -> bool:
         lazy = isinstance(variable._data, LazyArray)  # pyright: ignore[reportPrivateUsage]
-        return (lazy or variable in self.made) and variable not in self.arguments and variable not in self.originals
+        return (
+            (lazy or variable in self.made)
+            and variable not in self.arguments
+            and variable not in self.originals
+        )
 
     def _outer(self, variable: Variable) -> Variable:
         return self.arguments[variable][1] if variable in self.arguments else variable
@@ -243,6 +263,10 @@ class Trace(Recorder):
             self.stand_ins[x] = leaf
             self.originals[leaf] = x
         return self.stand_ins[x]
+
+
+def _checksum(array: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).tobytes())
 
 
 def array_now(variable: Variable) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -23,11 +24,14 @@ def leaves(structure: Any, found: list[Any], kinds: tuple[type, ...] = LEAVES) -
     kind = type(structure)
     if kind is tuple or kind is list:
         return (kind, tuple([leaves(part, found, kinds) for part in structure]))
-    if kind is dict:
+    if isinstance(structure, dict):
         items = cast(dict[Any, Any], structure)
-        return (dict, tuple([(key, leaves(part, found, kinds)) for key, part in items.items()]))
+        return (kind, tuple([(key, leaves(part, found, kinds)) for key, part in items.items()]))
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        return (kind, tuple([leaves(part, found, kinds) for part in cast(tuple[Any, ...], structure)]))
+        return (
+            kind,
+            tuple([leaves(part, found, kinds) for part in cast(tuple[Any, ...], structure)]),
+        )
     return Static(structure)
 
 
@@ -41,6 +45,11 @@ def mapped(structure: Any, change: Callable[[Any], Any], kinds: tuple[type, ...]
     if kind is dict:
         items = cast(dict[Any, Any], structure)
         return {key: mapped(part, change, kinds) for key, part in items.items()}
+    if isinstance(structure, dict):
+        twin = copy.copy(cast(dict[Any, Any], structure))
+        for key, part in twin.items():
+            twin[key] = mapped(part, change, kinds)
+        return twin
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         parts = cast(tuple[Any, ...], structure)
         return kind(*[mapped(part, change, kinds) for part in parts])
@@ -55,16 +64,25 @@ LEAF = Leaf()
 
 
 class Static:
-    """Anything that is no array: two are equal if they are of one type and equal, or the same."""
+    """Anything that is no array: two are equal if they are of one type and equal, or the same.
 
-    __slots__ = ("value",)
+    Numbers are if they have the same bits: -0.0 is not 0.0, and NaN is itself. A set is told by
+    what is in it now.
+    """
+
+    __slots__ = ("kind", "value")
 
     def __init__(self, value: Any) -> None:
+        self.kind = kind = type(value)
+        if kind is float or kind is complex:
+            value = repr(value)
+        elif kind is set:
+            value = frozenset(value)
         self.value = value
 
     def __hash__(self) -> int:
         try:
-            return hash((type(self.value), self.value))
+            return hash((self.kind, self.value))
         except TypeError:
             return id(self.value)
 
@@ -72,6 +90,6 @@ class Static:
         if not isinstance(other, Static):
             return False
         a, b = self.value, other.value
-        if a is b:
-            return True
-        return type(a) is type(b) and bool(a == b)
+        if self.kind is not other.kind:
+            return False
+        return a is b or bool(a == b)

@@ -19,32 +19,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, prod
+from math import gcd, isqrt, prod
 
 import llvmlite.ir as ir
 
 from descend.compile.convolution import DTYPES, ConvolutionSpec, Plan, copy, fill, vector_parts
 from descend.compile.products import panel_groups
-from descend.compile.tiles import Emitter, Index, Kernel, Level, Value, panels, tile_rows
-
-BLOCK_BYTES = 256 * 1024
-"""The most of transformed tiles that is multiplied at once: it stays in the second-level cache."""
+from descend.compile.tiles import (
+    I64,
+    POINTER,
+    Emitter,
+    Index,
+    Kernel,
+    Level,
+    Value,
+    panels,
+    tile_rows,
+)
 
 TILES = 24
-"""The most tiles that are multiplied at once: enough for each weight that is read."""
-
-WEIGHT_BLOCK_BYTES = 384 * 1024
-"""The same for the gradient of the weight, of tiles of images and outputs."""
+"""The tiles that are multiplied at once: enough for each weight that is read, and few enough that
+they stay in the second-level cache unless there are very many channels."""
 
 WEIGHT_TILES = 32
-"""The most tiles that a weight's gradient sums over before it is added to memory."""
+"""The tiles that a weight's gradient sums over before it is added to memory."""
 
 Terms = list[Value]
 """The vectors along one axis of a tile."""
 
 Transform = Callable[[Emitter, Terms], Terms]
 
+MOST = 6
+"""The longest side of a tile."""
 
+
+@dataclass(frozen=True)
 class Form:
     """How tiles of some size are taken apart and put together, along one axis.
 
@@ -52,11 +61,18 @@ class Form:
     as many elements holds some windows, ``taps`` long, and gives a result for each.
     """
 
-    def __init__(self, results: int, *pairs: Fraction) -> None:
-        self.pairs = pairs
-        self.results = results
-        self.size = 2 * len(pairs) + 2
-        self.taps = self.size - results + 1
+    results: int
+    pairs: tuple[Fraction, ...]
+
+    @property
+    def size(self) -> int:
+        """The elements of a tile."""
+        return 2 * len(self.pairs) + 2
+
+    @property
+    def taps(self) -> int:
+        """The elements of a window."""
+        return self.size - self.results + 1
 
     @property
     def products(self) -> int:
@@ -108,10 +124,10 @@ class Form:
 # networks", 2020, doi:10.1145/3412380).
 _POINTS = {"2x2": (Fraction(1),), "4x4": (Fraction(2, 3), Fraction(3, 2))}
 
-FORMS = {name: Form(2 * len(points), *points) for name, points in _POINTS.items()}
+FORMS = {name: Form(2 * len(points), points) for name, points in _POINTS.items()}
 """The forms for a window of 3 elements, named by the results of a tile."""
 
-WEIGHT_FORMS = {name: Form(3, *points) for name, points in _POINTS.items()}
+WEIGHT_FORMS = {name: Form(3, points) for name, points in _POINTS.items()}
 """The forms for a weight of 3 elements, named by the outputs of a tile."""
 
 
@@ -144,11 +160,43 @@ def _constant(e: Emitter, x: Fraction) -> Value:
     return ir.Constant(e.vector, [float(x)] * e.lanes)
 
 
-def _both_axes(e: Emitter, x: list[Terms], transform: Transform) -> Terms:
-    """A transform of the columns, then of the rows, which follow each other in the result."""
-    columns = [transform(e, list(column)) for column in zip(*x, strict=True)]
-    rows = [transform(e, list(row)) for row in zip(*columns, strict=True)]
-    return [y for row in rows for y in row]
+class _Transforming:
+    """Emits transforms of tiles along both axes, whose one half-way lies in memory.
+
+    Loops over columns and rows compile in half the time of straight lines, and run as fast.
+    """
+
+    def __init__(self, e: Emitter, transform: Transform, size: int) -> None:
+        self.e, self.transform, self.size = e, transform, size
+        # Made at the function's beginning: memory asked for in a loop would only grow.
+        half = e.b.alloca(ir.ArrayType(e.vector, MOST * MOST))
+        self.half = e.b.inttoptr(e.b.ptrtoint(half, I64), POINTER)
+
+    def run(
+        self,
+        load: Callable[[int, Index], Value],
+        store: Callable[[Value, Index, int], None],
+    ) -> None:
+        """``store(y, i, j)`` the results from ``load(i, j)``: one of the two is known."""
+        e, size = self.e, self.size
+        results = 0
+
+        def column(j: Index) -> None:
+            nonlocal results
+            values = self.transform(e, [load(i, j) for i in range(size)])
+            results = len(values)
+            place = e.at(self.half, e.times(j, e.lanes))
+            for i, value in enumerate(values):
+                e.store(value, e.at(place, i * size * e.lanes))
+
+        def row(i: Index) -> None:
+            place = e.at(self.half, e.times(i, size * e.lanes))
+            values = self.transform(e, [e.load(e.at(place, j * e.lanes)) for j in range(size)])
+            for j, value in enumerate(values):
+                store(value, i, j)
+
+        e.loop(0, size, 1, column)
+        e.loop(0, results, 1, row)
 
 
 def supports(spec: ConvolutionSpec) -> bool:
@@ -159,6 +207,55 @@ def supports(spec: ConvolutionSpec) -> bool:
     sizes = (*spec.lengths, spec.images, spec.channels, spec.filters, *w.counts(spec.lengths))
     plain = w.size == (3, 3) and w.stride == w.dilation == (1, 1)
     return plain and min(sizes) > 0
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What surrounds the products, in multiplications that take as long (measured)."""
+
+    read: int
+    """For each channel of a tile that is read: of an image, or of what a weight goes through."""
+    write: int
+    """For each channel of a tile that is written; a weight's gradient reads these outputs."""
+    weight: int
+    """For each number of channels times filters, once: packing, or the sum of the partials."""
+
+
+_COSTS = {"direct": _Cost(0, 0, 230), "2x2": _Cost(90, 50, 260), "4x4": _Cost(450, 220, 400)}
+
+_STEPS = 4
+"""What a register tile takes besides its multiplications, in steps of its sum."""
+
+
+def faster(spec: ConvolutionSpec, operation: str = "convolve") -> str:
+    """What computes "convolve", "convolve_input" or "convolve_weight" soonest: "direct" or a form.
+
+    The fewer results a tile has outside of the images and the more channels there are, the more
+    do fewer multiplications save; a few channels are convolved sooner than transformed.
+    """
+    if not supports(spec):
+        return "direct"
+    counts = spec.windows.counts(spec.lengths)
+    read, written, results = spec.channels, spec.filters, counts
+    if operation == "convolve_input":
+        read, written, results = written, read, spec.lengths
+    pairs = spec.channels * spec.filters
+    lanes = Emitter(spec.dtype, ()).lanes
+    # A part of a vector takes as long as a whole one.
+    reads, writes = (-(-channels // lanes) * lanes for channels in (read, written))
+
+    def cost(name: str) -> float:
+        around = _COSTS[name]
+        total = around.weight * pairs
+        if name == "direct":
+            return total + spec.images * prod(results) * 9 * pairs
+        form = FORMS[name]
+        tiles = spec.images * prod(-(-count // form.results) for count in results)
+        summed = WEIGHT_TILES if operation == "convolve_weight" else read
+        products = form.products * pairs * (1 + _STEPS / summed)
+        return total + tiles * (products + around.read * reads + around.write * writes)
+
+    return min(_COSTS, key=cost)
 
 
 def convolve(spec: ConvolutionSpec, form: str = "4x4") -> Plan:
@@ -229,19 +326,28 @@ def _plan(shape: _Shape, form: Form, names: tuple[str, str]) -> Plan:
 
 
 def _pack(shape: _Shape, form: Form) -> Kernel:
-    """The transformed weights in the order in which they are read, zeros behind the last column.
-
-    For each panel of columns: products, channels, the panel's columns.
-    """
+    """The transformed weights in the order in which they are read, zeros behind the last column."""
     e = Emitter(shape.dtype, ("weight", "packed"))
+    return Kernel(
+        f"pack {form} {shape}",
+        lambda: e.text(lambda: _emit_packing(e, shape, form)),
+        e.operands,
+        shape.inner,
+    )
+
+
+def _emit_packing(e: Emitter, shape: _Shape, form: Form) -> None:
+    """For each panel of columns: products, channels, the panel's columns."""
     weight, packed = e.at(e.operand("weight"), shape.start), e.operand("packed")
     across, along, by_row, by_column = shape.weight
     groups = panel_groups(panels(shape.columns, e.lanes), shape.columns, e.lanes)
+    transforming = _Transforming(e, form.weight, form.taps)
     for first, stop, vectors, width in groups:
         wide = vectors * e.lanes
         there = wide - e.lanes + width
 
         def panel(column: Index, wide: int = wide, there: int = there) -> None:
+            step = (shape.inner + 1) * wide
             source = e.at(weight, e.times(column, along))
             place = e.at(packed, e.times(column, _panel_elements(shape, form)))
 
@@ -249,24 +355,24 @@ def _pack(shape: _Shape, form: Form) -> Kernel:
                 line = e.at(source, e.times(c, across))
                 to = e.at(place, e.times(c, wide))
 
-                def part(k: Index, width: int) -> None:
+                def part(k: Index, size: int) -> None:
                     at = e.at(line, e.times(k, along))
-                    taps = [
-                        [
-                            _gather(e, e.at(at, i * by_row + j * by_column), along, width)
-                            for j in range(3)
-                        ]
-                        for i in range(3)
-                    ]
-                    for p, value in enumerate(_both_axes(e, taps, form.weight)):
-                        e.store(value, e.at(e.at(to, k), p * (shape.inner + 1) * wide))
+
+                    def load(i: int, j: Index) -> Value:
+                        tap = e.at(e.at(at, i * by_row), e.times(j, by_column))
+                        return _gather(e, tap, along, size)
+
+                    def store(y: Value, i: Index, j: int) -> None:
+                        line = e.at(e.at(to, k), e.times(i, form.size * step))
+                        e.store(y, e.at(line, j * step))
+
+                    transforming.run(load, store)
 
                 vector_parts(e, there, part)
 
             e.loop(e.begin, e.end, 1, channel)
 
         e.loop(first, stop, wide, panel)
-    return Kernel(e.text(), e.operands, shape.inner)
 
 
 def _panel_elements(shape: _Shape, form: Form) -> int:
@@ -336,9 +442,13 @@ class _Transformed:
         self.grid, self.lengths, self.channels = grid, lengths, channels
         self.origin, self.size, self.transform = origin, size, transform
         self.step = _apart(rows * channels, grid.e)
-        self.elements = products * self.step
+        self.products, self.elements = products, products * self.step
         self.border = size * size * channels
         """The elements of scratch for a tile that reaches over a border."""
+
+    def begin(self) -> None:
+        """What goes to the beginning of the kernel."""
+        self.transforming = _Transforming(self.grid.e, self.transform, self.size)
 
     def fill(self, source: Value, first: Index, count: Index, to: Value, border: Value) -> None:
         """The values of a block of tiles."""
@@ -348,6 +458,7 @@ class _Transformed:
     def tile(self, source: Value, t: Index, first: Index, to: Value, border: Value) -> None:
         """The values of tile t of a block."""
         e, channels, size = self.grid.e, self.channels, self.size
+        transforming, side = self.transforming, isqrt(self.products)
         height, width = self.lengths
         n, i, j = self.grid.place(e.add(first, t))
         i, j = e.add(i, self.origin[0]), e.add(j, self.origin[1])
@@ -362,9 +473,15 @@ class _Transformed:
 
         def part(c: Index, width: int) -> None:
             rows = [e.at(e.at(tile, e.times(line, i)), c) for i in range(size)]
-            x = [[e.load(e.at(row, j * channels), width) for j in range(size)] for row in rows]
-            for p, value in enumerate(_both_axes(e, x, self.transform)):
-                e.store(value, e.at(e.at(to, c), p * self.step), width)
+
+            def load(i: int, j: Index) -> Value:
+                return e.load(e.at(rows[i], e.times(j, channels)), width)
+
+            def store(y: Value, i: Index, j: int) -> None:
+                place = e.at(e.at(to, c), e.times(i, side * self.step))
+                e.store(y, e.at(place, j * self.step), width)
+
+            transforming.run(load, store)
 
         vector_parts(e, channels, part)
 
@@ -416,9 +533,8 @@ class _Correlation:
         self.panels = panels(shape.columns, e.lanes)
         self.grid = _Grid(e, shape.counts, form.results)
         usual = tile_rows(self.panels[0][1])
-        most = BLOCK_BYTES // (form.products * shape.inner * e.itemsize)
-        most = min(most, TILES, shape.images * self.grid.tiles)
-        self.block = max(1, most // usual) * usual
+        most = min(TILES, shape.images * self.grid.tiles)
+        self.block = -(-most // usual) * usual
         # Room for whole register tiles, whatever their heights.
         rows = max(
             -(-self.block // height) * height
@@ -443,9 +559,22 @@ class _Correlation:
 
     def kernel(self) -> Kernel:
         """The kernel, cut along the images."""
+        return Kernel(
+            f"correlation {self.form} {self.shape}",
+            lambda: self.e.text(self.emit),
+            self.e.operands,
+            self.shape.images,
+            self.scratch,
+            self.block // gcd(self.block, self.grid.tiles),
+        )
+
+    def emit(self) -> None:
+        """The whole kernel."""
         e, shape = self.e, self.shape
         source, packed, self.out, self.memory = (e.operand(role) for role in e.operands)
         self.results = e.at(self.memory, self.results_at)
+        self.images.begin()
+        self.transforming = _Transforming(e, self.form.result, self.form.size)
         self.border = e.at(self.memory, self.border_at)
 
         def block(first: Index, count: Index) -> None:
@@ -465,8 +594,6 @@ class _Correlation:
                 e.loop(start, stop, vectors * e.lanes, panel)
 
         self.grid.blocks(self.block, block)
-        images = self.block // gcd(self.block, self.grid.tiles)
-        return Kernel(e.text(), e.operands, shape.images, self.scratch, images)
 
     def multiply(self, weights: Value, vectors: int, count: Index) -> None:
         """The products of a block with one panel of the weights."""
@@ -515,14 +642,16 @@ class _Correlation:
 
         def part(k: Index, width: int) -> None:
             here = e.at(source, k)
-            x = [
-                [e.load(e.at(here, (i * size + j) * self.step)) for j in range(size)]
-                for i in range(size)
-            ]
             there = e.at(place, k)
-            for r, value in enumerate(_both_axes(e, x, self.form.result)):
-                at = e.add(e.times(row_step, r // results), e.times(step, r % results))
-                e.store(value, e.at(there, at), width)
+
+            def load(i: int, j: Index) -> Value:
+                return e.load(e.at(e.at(here, i * size * self.step), e.times(j, self.step)))
+
+            def store(y: Value, i: Index, j: int) -> None:
+                line = e.at(there, e.b.mul(row_step, e.index(i)))
+                e.store(y, e.at(line, e.times(step, j)), width)
+
+            self.transforming.run(load, store)
 
         vector_parts(e, wide - e.lanes + width, part)
         if whole is not None:
@@ -581,9 +710,7 @@ class _WeightGradient:
         self.columns = -(-spec.filters // e.lanes) * e.lanes
         self.grid = grid = _Grid(e, self.counts, form.taps)
         before = spec.windows.before
-        channels = spec.channels + self.columns
-        most = WEIGHT_BLOCK_BYTES // (form.products * channels * e.itemsize)
-        self.block = max(1, min(most, WEIGHT_TILES, spec.images * grid.tiles))
+        self.block = min(WEIGHT_TILES, spec.images * grid.tiles)
         self.images = _Transformed(
             grid,
             spec.lengths,
@@ -610,9 +737,22 @@ class _WeightGradient:
 
     def kernel(self) -> Kernel:
         """The kernel, cut along the images."""
+        return Kernel(
+            f"gradient of weight {self.form} {self.spec}",
+            lambda: self.e.text(self.emit),
+            self.e.operands,
+            self.spec.images,
+            self.scratch,
+            self.block // gcd(self.block, self.grid.tiles),
+        )
+
+    def emit(self) -> None:
+        """The whole kernel."""
         e, spec = self.e, self.spec
         x, gy, partial, memory = (e.operand(role) for role in e.operands)
         outputs, border = e.at(memory, self.images.elements), e.at(memory, self.border_at)
+        self.images.begin()
+        self.outputs.begin()
 
         def block(first: Index, count: Index) -> None:
             self.images.fill(x, first, count, memory, border)
@@ -627,8 +767,6 @@ class _WeightGradient:
             e.loop(0, self.form.products, 1, product)
 
         self.grid.blocks(self.block, block)
-        images = self.block // gcd(self.block, self.grid.tiles)
-        return Kernel(e.text(), e.operands, spec.images, self.scratch, images)
 
     def multiply(self, a: Value, b: Value, c: Value, count: Index) -> None:
         """One product: channels times outputs, summed over the block's tiles."""
@@ -653,8 +791,22 @@ class _WeightGradient:
 def _weight_result(spec: ConvolutionSpec, form: Form, copies: int, step: int) -> Kernel:
     """The gradient from what the products add up to."""
     e = Emitter(spec.dtype, ("partial", "gw"))
+    return Kernel(
+        f"weight {form} {spec} {copies} {step}",
+        lambda: e.text(lambda: _emit_weight_result(e, spec, form, copies, step)),
+        e.operands,
+        spec.channels,
+    )
+
+
+def _emit_weight_result(
+    e: Emitter, spec: ConvolutionSpec, form: Form, copies: int, step: int
+) -> None:
+    """The vectors of the filters, channel by channel."""
     partial, gw = e.operand("partial"), e.operand("gw")
     columns = -(-spec.filters // e.lanes) * e.lanes
+    place = (spec.channels + 1) * columns
+    transforming = _Transforming(e, form.result, form.size)
     along, by_row, by_column, by_channel = spec.weight
 
     def part(k: Index, width: int) -> None:
@@ -662,29 +814,24 @@ def _weight_result(spec: ConvolutionSpec, form: Form, copies: int, step: int) ->
             source = e.at(e.at(partial, e.times(c, columns)), k)
             to = e.at(e.at(gw, e.times(c, by_channel)), e.times(k, along))
 
-            def total(p: int) -> Value:
-                here = e.at(source, p * (spec.channels + 1) * columns)
+            def load(i: int, j: Index) -> Value:
+                here = e.at(e.at(source, i * form.size * place), e.times(j, place))
                 y = e.load(here)
                 for number in range(1, copies):
                     y = e.b.fadd(y, e.load(e.at(here, number * step)))
                 return y
 
-            size = form.size
-            tile = [[total(i * size + j) for j in range(size)] for i in range(size)]
-            for t, value in enumerate(_both_axes(e, tile, form.result)):
-                place = e.at(to, t // 3 * by_row + t % 3 * by_column)
+            def store(y: Value, i: Index, j: int) -> None:
+                there = e.at(e.at(to, e.times(i, by_row)), j * by_column)
                 if along == 1:
-                    e.store(value, place, width)
-                    continue
-                for i in range(width):
-                    one = e.b.extract_element(value, e.index(i))
-                    e.b.store(one, e.at(place, i * along), align=e.itemsize)
+                    e.store(y, there, width)
+                    return
+                for lane in range(width):
+                    one = e.b.extract_element(y, e.index(lane))
+                    e.b.store(one, e.at(there, lane * along), align=e.itemsize)
+
+            transforming.run(load, store)
 
         e.loop(e.begin, e.end, 1, channel)
 
     vector_parts(e, spec.filters, part)
-    return Kernel(e.text(), e.operands, spec.channels)
-
-
-def faster(spec: ConvolutionSpec, operation: str = "convolve") -> str:
-    return "direct"

@@ -157,6 +157,8 @@ class _Fusion:
             return
         if node.op == "part":  # one of the results of a host call
             self.buffers[node] = self.parts[node.inputs[0]][node.params["index"]]
+            if node in self.outputs:
+                self.results.add(self.buffers[node])
             return
         if node.op == "host":
             self._host(node)
@@ -242,9 +244,7 @@ class _Fusion:
         order = [i for i in kept if not (last_kept and i == x.ndim - 1)] + list(axes)
         order += [x.ndim - 1] if last_kept else []
         lengths = tuple(x.shape[i] for i in order)
-        mapping = tuple(
-            Line(0, tuple(int(k == i) for k in order)) for i in range(x.ndim)
-        )
+        mapping = tuple(Line(0, tuple(int(k == i) for k in order)) for i in range(x.ndim))
         value = self._value(x, mapping)
         own = dict(zip(kept, contiguous(node.shape), strict=True))
         strides = tuple(own.get(i, 0) for i in order)
@@ -390,7 +390,10 @@ class _Fusion:
             lead = x.ndim - (x.inputs[0].ndim - len(index))
             return [(i, broadcast(where[:lead], x.shape[:lead], i.shape, self.rank)) for i in index]
         if x.op in ELEMENTWISE:
-            return [(operand, broadcast(where, x.shape, operand.shape, self.rank)) for operand in x.inputs]
+            return [
+                (operand, broadcast(where, x.shape, operand.shape, self.rank))
+                for operand in x.inputs
+            ]
         (operand,) = x.inputs
         if x.op == "transpose":
             lines: list[Line | None] = [None] * x.ndim
@@ -419,7 +422,9 @@ class _Fusion:
         found = self._in_memory(x)
         if found is not None:
             buffer, offset, strides = found
-            return self._intern(Expr("load", (), x.dtype, walk(buffer, offset, strides, where, self.rank)))
+            return self._intern(
+                Expr("load", (), x.dtype, walk(buffer, offset, strides, where, self.rank))
+            )
         if x.op == "constant":
             return self._number(x.params["value"].reshape(-1)[0], x.dtype)
         if x.op == "iota":
@@ -524,9 +529,7 @@ def broadcast(
     return tuple(still if n == 1 else line for line, n in zip(lines, operand, strict=True))
 
 
-def walk(
-    buffer: Buffer, offset: int, strides: tuple[int, ...], where: Mapping, rank: int
-) -> View:
+def walk(buffer: Buffer, offset: int, strides: tuple[int, ...], where: Mapping, rank: int) -> View:
     """The view of a buffer under a mapping from an index space of ``rank`` axes."""
     steps = [0] * rank
     for line, stride in zip(where, strides, strict=True):
@@ -784,9 +787,7 @@ def _joined(first: Loop, second: Loop) -> Loop:
     return Loop(first.lengths, stores)
 
 
-def _without_dead_stores(
-    parts: list[Loop | Kernel], kept: set[Buffer]
-) -> list[Loop | Kernel]:
+def _without_dead_stores(parts: list[Loop | Kernel], kept: set[Buffer]) -> list[Loop | Kernel]:
     """The kernels without stores that nobody reads, and without those that then do nothing."""
     live = set(kept)
     result: list[Loop | Kernel] = []

@@ -11,7 +11,7 @@ from descend.compile.library import NEEDS_MEMORY
 
 def host(graph: Graph) -> Graph:
     """The graph with a host call in the place of each operation without a kernel."""
-    return graph.rebuilt(lambda node: node if _has_kernel(node) else _called(node))
+    return graph.rebuilt(lambda node: node if _has_kernel(node) else called(node))
 
 
 def _has_kernel(node: Node) -> bool:
@@ -19,7 +19,9 @@ def _has_kernel(node: Node) -> bool:
         return True
     if node.op in NEEDS_MEMORY:
         return library.supports(node)
-    if node.dtype.name not in llvm.TYPES or any(x.dtype.name not in llvm.TYPES for x in node.inputs):
+    if node.dtype.name not in llvm.TYPES or any(
+        x.dtype.name not in llvm.TYPES for x in node.inputs
+    ):
         return node.op in ("input", "reshape", "transpose")
     if node.op in ELEMENTWISE:
         return llvm.lowerable(node.op, node.inputs[-1].dtype, node.dtype)
@@ -29,7 +31,7 @@ def _has_kernel(node: Node) -> bool:
     return node.op not in ("argmax", "argmin")
 
 
-def _called(node: Node) -> Node:
+def called(node: Node) -> Node:
     """The host call that answers what the node does."""
 
     def call(*arrays: Any) -> tuple[Any, ...]:

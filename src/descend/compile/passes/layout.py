@@ -16,7 +16,35 @@ Order = tuple[int, ...]
 
 def layout(graph: Graph) -> Graph:
     """The graph with transposes as far behind as possible."""
+    graph = _with_turned_products(graph)
     return graph.rebuilt(_moved)
+
+
+def _with_turned_products(graph: Graph) -> Graph:
+    """The graph with (a b)' as b' a': a product reads its operands in any layout."""
+    users = graph.users()
+    outputs = set(graph.outputs)
+    turned = {
+        x: users[x][0]
+        for x in graph.nodes
+        if x.op == "matmul" and len(users[x]) == 1 and x not in outputs
+        if users[x][0].op == "transpose" and users[x][0].params["axes"] == _turned(x.ndim)
+    }
+    ends = {end: x for x, end in turned.items()}
+    new: dict[Node, Node] = {x: x for x in graph.inputs}
+    for x in graph.nodes:
+        product = ends.get(x)
+        if product is None:
+            new[x] = x.with_inputs(new[operand] for operand in x.inputs)
+            continue
+        a, b = (new[operand] for operand in product.inputs)
+        new[x] = node("matmul", *(transposed(y, _turned(y.ndim)) for y in (b, a)))
+    return Graph(graph.inputs, [new[y] for y in graph.outputs])
+
+
+def _turned(ndim: int) -> Order:
+    """The order with the last two axes exchanged."""
+    return (*range(ndim - 2), ndim - 1, ndim - 2)
 
 
 def _moved(x: Node) -> Node:

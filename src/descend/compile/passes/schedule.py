@@ -168,5 +168,3 @@ def _only_by_units(buffer: Buffer, band: Band) -> bool:
         if access.buffer is buffer
     ]
     return all(_within_unit(access, kernel.rows, band.units) for kernel, access in accesses)
-
-

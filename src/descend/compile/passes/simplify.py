@@ -101,7 +101,9 @@ def _one_assembled(a: Node, b: Node) -> Node | None:
 def _meet(p: Any, q: Any) -> bool:
     """Whether two places of assembled pieces may have an element in common."""
     for one, other in zip(p, q, strict=True):
-        a, b = (range(start, -1 if stop is None else stop, step) for start, stop, step in (one, other))
+        a, b = (
+            range(start, -1 if stop is None else stop, step) for start, stop, step in (one, other)
+        )
         if not a or not b:
             return False
         low, high = max(min(a[0], a[-1]), min(b[0], b[-1])), min(max(a[0], a[-1]), max(b[0], b[-1]))
@@ -234,7 +236,9 @@ def _scatter_add(x: Node) -> Node | None:
         return node("reshape", y, shape=(*kept, *tail))
 
     chosen = node("broadcast_to", index[place], shape=space)
-    chosen = node("reshape", spread(chosen, ()), shape=(*_one_at(shape[:count], place), *_ones(rest)))
+    chosen = node(
+        "reshape", spread(chosen, ()), shape=(*_one_at(shape[:count], place), *_ones(rest))
+    )
     places = node("iota", shape=(*shape[:count], *_ones(rest)), axis=place, dtype=chosen.dtype)
     here = node("equal", places, chosen)
     return node("where", here, spread(updates, rest), constant(0, x.dtype))
