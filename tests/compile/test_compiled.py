@@ -170,7 +170,9 @@ def test_a_group_is_added_between_calls(alike):
 def test_weights_are_loaded_between_calls(alike):
     def load(found):
         state = found.model.state_dict()
-        found.model.load_state_dict({k: np.cos(np.arange(v.size)).reshape(v.shape) for k, v in state.items()})
+        found.model.load_state_dict(
+            {k: np.cos(np.arange(v.size)).reshape(v.shape) for k, v in state.items()}
+        )
 
     def write(found):
         for p in found.model.parameters():
@@ -582,7 +584,19 @@ def test_a_module_is_switched_between_calls(alike):
     def train(found):
         found.model.train()
 
-    calls = [batch(0), batch(1), evaluate, batch(2), batch(3), train, batch(4), evaluate, batch(5), train, batch(6)]
+    calls = [
+        batch(0),
+        batch(1),
+        evaluate,
+        batch(2),
+        batch(3),
+        train,
+        batch(4),
+        evaluate,
+        batch(5),
+        train,
+        batch(6),
+    ]
     compiled = alike(make, *calls)
     assert sum(map(len, compiled.recordings.values())) <= 3
 

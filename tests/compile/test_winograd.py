@@ -10,7 +10,6 @@ from descend.compile import convolution, graph, tiles, winograd
 from descend.compile.convolution import ConvolutionSpec
 from descend.compile.native import load
 from descend.compile.winograd import (
-    WEIGHT_FORMS,
     convolve,
     convolve_input,
     convolve_weight,
@@ -23,7 +22,6 @@ from descend.functions.windows import Windows
 GUARD = 64
 IMAGES = 4
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
-FORMS = ("2x2", "4x4")
 
 
 def guarded(shape, dtype, fill):
@@ -136,20 +134,27 @@ def check(lengths, channels, filters, windows, form, dtype="float32", first=Fals
     assert intact(memory) and intact(around) and np.isnan(partial[copy:step]).all()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("channels", "filters"), [(1, 1), (1, 16), (3, 8), (5, 7), (16, 24), (13, 33), (8, 42)]
+    ("channels", "filters", "dtype", "form"),
+    [
+        (1, 1, "float32", "4x4"),
+        (1, 16, "float64", "4x4"),
+        (3, 8, "float64", "2x2"),
+        (5, 7, "float32", "2x2"),
+        (16, 24, "float32", "4x4"),
+        (13, 33, "float32", "4x4"),
+    ],
 )
 def test_channels(channels, filters, dtype, form):
     check((8, 12), channels, filters, padded(1), form, dtype, first=True)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("lengths", [(1, 1), (2, 3), (4, 4), (5, 9), (16, 7)])
+@pytest.mark.parametrize(
+    ("lengths", "form"), [((1, 1), "2x2"), ((4, 4), "4x4"), ((5, 9), "2x2"), ((16, 7), "4x4")]
+)
 @pytest.mark.parametrize(
     "windows",
-    [padded(1), padded(2), padded(3, 0), padded((0, 4), (2, 1))],
+    [padded(1), padded(3, 0), padded((0, 4), (2, 1))],
     ids=lambda w: f"{w.before}-{w.after}",
 )
 def test_windows(lengths, windows, form):
@@ -241,3 +246,30 @@ def test_unsupported():
         replace(windows, ceil_mode=True),
     ):
         assert not supports(replace(spec, windows=other))
+
+
+def test_names():
+    """Kernels of one name have one text, whatever the number of images."""
+    spec, *_ = case((16, 16), 8, 16, padded(1))
+    for make in (convolve, convolve_input, convolve_weight):
+        made = {}
+        for images in (1, 2, 5, 100):
+            for kernel in make(replace(spec, images=images)).kernels:
+                assert made.setdefault(kernel.name, kernel.text) == kernel.text
+        assert len(made) < 8
+
+
+OPERATIONS = ("convolve", "convolve_input", "convolve_weight")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_faster(operation):
+    """What was measured: large tiles where they fit, small ones beside, direct for few channels."""
+    spec, *_ = case((16, 16), 64, 64, padded(1))
+    spec = replace(spec, images=32)
+    assert faster(spec, operation) == "4x4"
+    assert faster(replace(spec, channels=16, filters=32), operation) == "4x4"
+    assert faster(replace(spec, lengths=(6, 6)), operation) == "2x2"
+    assert faster(replace(spec, channels=1, filters=32), operation) == "direct"
+    assert faster(replace(spec, lengths=(1, 1)), operation) == "direct"
+    assert faster(replace(spec, groups=2), operation) == "direct"

@@ -3,6 +3,10 @@
 # pyright: reportPrivateUsage=false
 # (the slot behind Variable.data is read directly: a call is to cost microseconds)
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 import functools
@@ -114,6 +118,7 @@ class Compiled:
         return (Compiled, (self.function, self.pure))  # a copy begins anew
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function answers: recorded at the first such call, then run natively."""
         settings = config()
         if settings.trace is not None or settings.debug or not is_available():
             return self.function(*args, **kwargs)

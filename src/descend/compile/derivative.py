@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from descend.compile import tree
 from descend.compile.graph import Graph, Node, input_node
 from descend.compile.lazy_array import LazyArray
-from descend.compile.passes.fuse import DEAR
+from descend.compile.passes.realize import DEAR
 from descend.compile.trace import Source, Trace
 from descend.core import Function, Variable, gradients
 from descend.core.config import config
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 CHEAP = frozenset(
     "reshape transpose broadcast_to slice cast negative where constant iota greater greater_equal "
-    "less less_equal equal not_equal isfinite isinf isnan bitwise_and bitwise_or bitwise_xor invert "
-    "add subtract multiply abs sign maximum minimum".split()
+    "less less_equal equal not_equal isfinite isinf isnan bitwise_and bitwise_or bitwise_xor "
+    "invert add subtract multiply abs sign maximum minimum".split()
 )
 assert not CHEAP & DEAR
 

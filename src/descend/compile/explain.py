@@ -19,7 +19,7 @@ from descend.compile.graph import Node
 from descend.compile.kernels import Access, Kernel
 from descend.compile.limits import Limits, limits
 from descend.compile.loops import Expr, Loop
-from descend.compile.passes.fuse import DEAR
+from descend.compile.passes.realize import DEAR
 from descend.compile.passes.schedule import Band
 from descend.compile.threads import BandTime
 
@@ -150,14 +150,10 @@ def _note(times: Times, band: Band, found: BandTime) -> None:
 
 
 def _restore(recording: Recording) -> None:
-    """Let the program read and write again where the recording takes it to."""
-    executable = recording.executable
+    """Let the program read again what the recording thinks it reads; outputs are given anew."""
     for i, array in enumerate(recording.keep):
         if array is not None:
-            executable.set_input(i, array)
-    for i, array in enumerate(recording.spare):
-        if array is not None and executable.shared[i] is None:
-            executable.set_output(i, array)
+            recording.executable.set_input(i, array)
 
 
 # ---- the table --------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ def of_loop(loop: Loop) -> Kernel:
     return Kernel(
         rows=loop.rows,
         operands=loop.buffers,
+        offsets=[loop.starts[buffer] for buffer in loop.buffers],
         reads=[access(view) for view in loop.reads],
         writes=[access(view) for view in loop.writes],
         text=loop.text,

@@ -1,8 +1,8 @@
 """Loops as LLVM's text: explicit vectors along the innermost axis.
 
 A kernel is ``void kernel(ptr buffers, ptr arguments, i64 begin, i64 end, i64 first)``: operand k
-lies at address buffers[arguments[2k]] plus arguments[2k + 1] bytes, and [begin, end) is the range of
-the first axis. What does not vary along an axis is computed outside of its loop.
+lies at address buffers[arguments[2k]] plus arguments[2k + 1] bytes, and [begin, end) is the range
+of the first axis. What does not vary along an axis is computed outside of its loop.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,7 +12,7 @@ the first axis. What does not vary along an axis is computed outside of its loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,33 +21,18 @@ from llvmlite import ir
 
 from descend.compile import elementary
 from descend.compile.loops import Expr, Loop, Store, View
+from descend.compile.operations import BOOL, TYPES, Value, apply, cast, number
 
-I1, I8, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
+I8, I64 = ir.IntType(8), ir.IntType(64)
 POINTER = ir.PointerType()
-TYPES = {
-    "float16": ir.HalfType(),
-    "float32": ir.FloatType(),
-    "float64": ir.DoubleType(),
-    "bool": I1,
-    **{f"{sign}int{bits}": ir.IntType(bits) for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}
 SIGNATURE = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, I64])
 VECTOR_BYTES = 64
-"""The bytes of one vector value: two registers of AVX2, so that two chains of operations overlap."""
+"""The bytes of one vector: two registers of AVX2, so that two chains of operations overlap."""
 
 
 def emit(loop: Loop) -> str:
     """The module of one kernel, named ``kernel``, as text."""
     return str(_Kernel(loop).module)
-
-
-def lowerable(op: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> bool:
-    """Whether an elementwise operation on this dtype can be emitted."""
-    if dtype.name not in TYPES or result.name not in TYPES:
-        return False
-    if op in ("where", "cast", "constant", "load", "index"):
-        return True
-    return _operation(op, dtype) is not None and dtype != np.float16
 
 
 class _Kernel:
@@ -59,7 +44,7 @@ class _Kernel:
         self.module = ir.Module("kernel")
         self.function = ir.Function(self.module, SIGNATURE, "kernel")
         buffers, arguments, self.begin, self.end, _ = self.function.args
-        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.depths: dict[int, int] = {}
         self.at_depth: dict[int, list[Expr]] = {}
         for expr in loop.expressions():
@@ -74,8 +59,8 @@ class _Kernel:
             for i, store in enumerate(loop.stores)
             if self._run(store) <= self.last
         }
-        self.indices: list[ir.Value] = []
-        self.values: dict[int, ir.Value] = {}
+        self.indices: list[Value] = []
+        self.values: dict[int, Value] = {}
         self._emit_values(-1, 1)
         self._level(0)
         self.builder.ret_void()
@@ -126,7 +111,7 @@ class _Kernel:
 
     # ---- loops ------------------------------------------------------------------------------
 
-    def _operand(self, buffers: ir.Value, arguments: ir.Value, k: int) -> ir.Value:
+    def _operand(self, buffers: Value, arguments: Value, k: int) -> Value:
         """The address of the kernel's k-th buffer."""
         b = self.builder
         number = b.load(b.gep(arguments, [I64(2 * k)], source_etype=I64), typ=I64)
@@ -134,7 +119,7 @@ class _Kernel:
         address = b.load(b.gep(buffers, [number], source_etype=I64), typ=I64)
         return b.inttoptr(b.add(address, offset), POINTER)
 
-    def _accumulator(self, store: Store) -> tuple[ir.Value, ir.Value]:
+    def _accumulator(self, store: Store) -> tuple[Value, Value]:
         """Memory for a running sum, a vector and a scalar; it ends up in registers."""
         kind = TYPES[store.value.dtype.name]
         vector = ir.VectorType(kind, self.lanes) if self.lanes > 1 else kind
@@ -153,7 +138,7 @@ class _Kernel:
                 self._level(axis + 1)
         self._finish_sums(axis)
 
-    def _innermost(self, low: ir.Value, high: ir.Value, length: int | None) -> None:
+    def _innermost(self, low: Value, high: Value, length: int | None) -> None:
         """The vectors of the innermost axis, then what is left of it."""
         b, lanes = self.builder, self.lanes
         if lanes == 1:
@@ -182,7 +167,7 @@ class _Kernel:
                 done += rest
 
     @contextmanager
-    def _loop(self, low: ir.Value, high: ir.Value, step: int) -> Iterator[None]:
+    def _loop(self, low: Value, high: Value, step: int) -> Generator[None]:
         """A loop whose index is appended to ``indices``."""
         b = self.builder
         before = b.block
@@ -211,8 +196,8 @@ class _Kernel:
                 vector, scalar = self.accumulators[i]
                 kind = TYPES[store.value.dtype.name]
                 whole = ir.VectorType(kind, self.lanes) if self.lanes > 1 else kind
-                self.builder.store(_constant(whole, start), vector)
-                self.builder.store(_constant(kind, start), scalar)
+                self.builder.store(number(whole, start), vector)
+                self.builder.store(number(kind, start), scalar)
 
     def _finish_sums(self, axis: int) -> None:
         for i, store in enumerate(self.loop.stores):
@@ -225,7 +210,7 @@ class _Kernel:
                     total = self._combine(store, total, self._across(store, whole))
                 self._write_sum(store, total)
 
-    def _write_sum(self, store: Store, value: ir.Value) -> None:
+    def _write_sum(self, store: Store, value: Value) -> None:
         """A finished sum into memory, on top of what is there where an outer axis is summed too.
 
         The outermost axis comes in several calls, each with a part of its rows.
@@ -237,7 +222,7 @@ class _Kernel:
             value = self._combine(store, old, value)
         self._store(value, place, dtype, 1)
 
-    def _across(self, store: Store, vector: ir.Value) -> ir.Value:
+    def _across(self, store: Store, vector: Value) -> Value:
         """All lanes of a vector in one, halves first: the order depends on nothing else."""
         b = self.builder
         lanes = vector.type.count
@@ -251,11 +236,11 @@ class _Kernel:
             lanes = half
         return b.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
-    def _combine(self, store: Store, x0: ir.Value, x1: ir.Value) -> ir.Value:
+    def _combine(self, store: Store, x0: Value, x1: Value) -> Value:
         name = {"sum": "add", "add": "add", "max": "maximum", "min": "minimum"}.get(store.kind)
         if name is None:
             name = "bitwise_or" if store.kind == "any" else "bitwise_and"
-        return _apply(self.builder, name, store.value.dtype, [x0, x1])
+        return apply(self.builder, name, store.value.dtype, [x0, x1])
 
     # ---- values -----------------------------------------------------------------------------
 
@@ -282,28 +267,28 @@ class _Kernel:
                 old = self._read(store.view, lanes)
                 self._write(store.view, self._combine(store, old, value), lanes)
 
-    def _computed(self, expr: Expr, lanes: int) -> ir.Value:
+    def _computed(self, expr: Expr, lanes: int) -> Value:
         if expr.op == "load":
             assert expr.view is not None
             return self._read(expr.view, lanes)
         if expr.op == "constant":
-            return _constant(TYPES[expr.dtype.name], expr.param)
+            return number(TYPES[expr.dtype.name], expr.param)
         if expr.op == "index":
             return self._index(expr, lanes)
         operands = [self._wide(x, lanes) for x in expr.inputs]
         if expr.op == "cast":
-            return _cast(self.builder, operands[0], expr.inputs[0].dtype, expr.dtype)
+            return cast(self.builder, operands[0], expr.inputs[0].dtype, expr.dtype)
         if expr.op == "where":
             return self.builder.select(*operands)
-        return _apply(self.builder, expr.op, expr.inputs[0].dtype, operands)
+        return apply(self.builder, expr.op, expr.inputs[0].dtype, operands)
 
-    def _wide(self, expr: Expr, lanes: int) -> ir.Value:
+    def _wide(self, expr: Expr, lanes: int) -> Value:
         value = self.values[id(expr)]
         if lanes == 1 or isinstance(value.type, ir.VectorType):
             return value
         return self._splat(value, lanes)
 
-    def _splat(self, value: ir.Value, lanes: int) -> ir.Value:
+    def _splat(self, value: Value, lanes: int) -> Value:
         if isinstance(value, ir.Constant):
             return ir.Constant(ir.VectorType(value.type, lanes), [value.constant] * lanes)
         b = self.builder
@@ -311,24 +296,24 @@ class _Kernel:
         one = b.insert_element(ir.Constant(kind, ir.Undefined), value, _lane(0))
         return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _lanes_of([0] * lanes))
 
-    def _index(self, expr: Expr, lanes: int) -> ir.Value:
+    def _index(self, expr: Expr, lanes: int) -> Value:
         offset, strides = expr.param
         b = self.builder
-        value: ir.Value = I64(offset)
+        value: Value = I64(offset)
         for axis, stride in enumerate(strides):
             if stride:
                 value = b.add(value, b.mul(self.indices[axis], I64(stride)))
         if lanes > 1:
             steps = [strides[-1] * lane for lane in range(lanes)]
             value = b.add(self._splat(value, lanes), ir.Constant(ir.VectorType(I64, lanes), steps))
-        return _cast(b, value, np.dtype(np.int64), expr.dtype)
+        return cast(b, value, np.dtype(np.int64), expr.dtype)
 
     # ---- memory -----------------------------------------------------------------------------
 
-    def _offset(self, view: View) -> ir.Value:
+    def _offset(self, view: View) -> Value:
         """The place of a view at the current index (its first lane), in elements."""
         b = self.builder
-        place: ir.Value = I64(view.offset)
+        place: Value = I64(view.offset - self.loop.starts[view.buffer])
         for axis, stride in enumerate(view.strides):
             if stride and axis < len(self.indices):
                 index = self.indices[axis]
@@ -336,7 +321,7 @@ class _Kernel:
                 place = b.add(place, step, flags=["nsw"])
         return place
 
-    def _pointer(self, view: View, lanes: int, moved: ir.Value | None = None) -> ir.Value:
+    def _pointer(self, view: View, lanes: int, moved: Value | None = None) -> Value:
         b = self.builder
         place = self._offset(view)
         if moved is not None:
@@ -346,13 +331,13 @@ class _Kernel:
         kind = _memory_type(view.buffer.dtype)
         return b.gep(self.pointers[view.buffer], [place], source_etype=kind)
 
-    def _moved(self, view: View, lanes: int) -> ir.Value:
+    def _moved(self, view: View, lanes: int) -> Value:
         """What is looked up of a view's place."""
         b = self.builder
         total = None
         for expr, stride in view.moving:
-            value = _cast(b, self._wide(expr, lanes), expr.dtype, np.dtype(np.int64))
-            part = b.mul(value, _constant(value.type, stride))
+            value = cast(b, self._wide(expr, lanes), expr.dtype, np.dtype(np.int64))
+            part = b.mul(value, number(value.type, stride))
             total = part if total is None else b.add(total, part)
         assert total is not None
         return total
@@ -361,7 +346,7 @@ class _Kernel:
         """Whether a view's looked-up part differs from lane to lane."""
         return any(self.depths[id(x)] == self.last for x, _ in view.moving)
 
-    def _read(self, view: View, lanes: int) -> ir.Value:
+    def _read(self, view: View, lanes: int) -> Value:
         dtype = view.buffer.dtype
         stride = view.strides[-1]
         if lanes == 1 or (stride == 1 and not self._varies(view)):
@@ -369,12 +354,12 @@ class _Kernel:
         if stride == 0 and not self._varies(view):
             return self._splat(self._load(self._pointer(view, 1), dtype, 1), lanes)
         b = self.builder
-        result: ir.Value = ir.Constant(ir.VectorType(TYPES[dtype.name], lanes), ir.Undefined)
+        result: Value = ir.Constant(ir.VectorType(TYPES[dtype.name], lanes), ir.Undefined)
         for lane, pointer in enumerate(self._each(view, lanes)):
             result = b.insert_element(result, self._load(pointer, dtype, 1), _lane(lane))
         return result
 
-    def _write(self, view: View, value: ir.Value, lanes: int) -> None:
+    def _write(self, view: View, value: Value, lanes: int) -> None:
         dtype = view.buffer.dtype
         stride = view.strides[-1]
         if lanes == 1 or (stride == 1 and not self._varies(view)):
@@ -383,7 +368,7 @@ class _Kernel:
         for lane, pointer in enumerate(self._each(view, lanes)):
             self._store(self.builder.extract_element(value, _lane(lane)), pointer, dtype, 1)
 
-    def _each(self, view: View, lanes: int) -> list[ir.Value]:
+    def _each(self, view: View, lanes: int) -> list[Value]:
         """The place of each lane, where they do not lie side by side."""
         b = self.builder
         stride = view.strides[-1]
@@ -392,7 +377,7 @@ class _Kernel:
         moved = self._moved(view, lanes) if self._varies(view) else None
         if moved is None and view.moving:
             start = b.add(start, self._moved(view, 1))
-        places: list[ir.Value] = []
+        places: list[Value] = []
         for lane in range(lanes):
             place = b.add(start, I64(stride * lane))
             if moved is not None:
@@ -400,16 +385,16 @@ class _Kernel:
             places.append(b.gep(self.pointers[view.buffer], [place], source_etype=kind))
         return places
 
-    def _load(self, pointer: ir.Value, dtype: np.dtype[Any], lanes: int) -> ir.Value:
+    def _load(self, pointer: Value, dtype: np.dtype[Any], lanes: int) -> Value:
         kind = _memory_type(dtype)
         whole = ir.VectorType(kind, lanes) if lanes > 1 else kind
         value = self.builder.load(pointer, align=dtype.itemsize, typ=whole)
-        if dtype == bool:
-            value = self.builder.icmp_unsigned("!=", value, _constant(whole, 0))
+        if dtype == BOOL:
+            value = self.builder.icmp_unsigned("!=", value, number(whole, 0))
         return value
 
-    def _store(self, value: ir.Value, pointer: ir.Value, dtype: np.dtype[Any], lanes: int) -> None:
-        if dtype == bool:
+    def _store(self, value: Value, pointer: Value, dtype: np.dtype[Any], lanes: int) -> None:
+        if dtype == BOOL:
             whole = ir.VectorType(I8, lanes) if lanes > 1 else I8
             value = self.builder.zext(value, whole)
         self.builder.store(value, pointer, align=dtype.itemsize)
@@ -420,7 +405,7 @@ def _innermost(strides: tuple[int, ...]) -> int:
 
 
 def _memory_type(dtype: np.dtype[Any]) -> ir.Type:
-    return I8 if dtype == bool else TYPES[dtype.name]
+    return I8 if dtype == BOOL else TYPES[dtype.name]
 
 
 def _lane(i: int) -> ir.Constant:
@@ -432,19 +417,6 @@ def _lanes_of(numbers: Any) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
 
 
-def _constant(kind: ir.Type, value: Any) -> ir.Constant:
-    """A number as a constant of a scalar or vector type."""
-    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
-    number = (
-        float(value)
-        if isinstance(scalar, (ir.FloatType, ir.DoubleType, ir.HalfType))
-        else int(value)
-    )
-    if isinstance(kind, ir.VectorType):
-        return ir.Constant(kind, [number] * kind.count)
-    return ir.Constant(kind, number)
-
-
 def _identity(kind: str, dtype: np.dtype[Any]) -> Any:
     """What a reduction begins with."""
     if kind in ("sum", "any"):
@@ -453,213 +425,7 @@ def _identity(kind: str, dtype: np.dtype[Any]) -> Any:
         return 1
     if dtype.kind == "f":
         return -np.inf if kind == "max" else np.inf
-    if dtype == bool:
+    if dtype == BOOL:
         return kind == "min"
     limits = np.iinfo(dtype)
     return limits.min if kind == "max" else limits.max
-
-
-# ---- operations -------------------------------------------------------------------------------
-
-Emitter = Callable[..., Any]
-
-
-def _apply(b: ir.IRBuilder, op: str, dtype: np.dtype[Any], operands: list[ir.Value]) -> ir.Value:
-    """An elementwise operation on values of one dtype."""
-    emitter = _operation(op, dtype)
-    assert emitter is not None, f"{op} of {dtype}"
-    return emitter(b, *operands)
-
-
-def _operation(op: str, dtype: np.dtype[Any]) -> Emitter | None:
-    table = {"f": FLOATING, "i": SIGNED, "u": UNSIGNED, "b": BOOLEAN}.get(dtype.kind)
-    if table is None:
-        return None
-    if dtype.kind == "f" and op in elementary.ELEMENTARY:
-        return lambda b, *xs: elementary.emit(b, op, *xs)
-    return table.get(op)
-
-
-def _compare(kind: str, predicate: str) -> Emitter:
-    return lambda b, x0, x1: getattr(b, kind)(predicate, x0, x1)
-
-
-def _like(x: ir.Value, value: Any) -> ir.Constant:
-    return _constant(x.type, value)
-
-
-def _intrinsic(name: str) -> Emitter:
-    def emitter(b: ir.IRBuilder, *xs: ir.Value) -> ir.Value:
-        kind = xs[0].type
-        return b.call(_declared(b, name, kind, [kind] * len(xs), [kind]), xs)
-
-    return emitter
-
-
-def _declared(
-    b: ir.IRBuilder, name: str, result: ir.Type, operands: list[ir.Type], overloads: list[ir.Type]
-) -> ir.Function:
-    """An intrinsic of LLVM for these types."""
-    suffixes: list[str] = []
-    for kind in overloads:
-        vector = isinstance(kind, ir.VectorType)
-        element = kind.element if vector else kind
-        suffixes.append((f"v{kind.count}" if vector else "") + element.intrinsic_name)
-    full = ".".join([name, *suffixes])
-    if full in b.module.globals:
-        return b.module.globals[full]
-    return ir.Function(b.module, ir.FunctionType(result, operands), full)
-
-
-def _float_extreme(predicate: str) -> Emitter:
-    def emitter(b: ir.IRBuilder, x0: ir.Value, x1: ir.Value) -> ir.Value:
-        if isinstance(x0, ir.Constant):
-            x0, x1 = x1, x0
-        if isinstance(x1, ir.Constant):  # no NaN: one comparison, false where x0 is NaN
-            return b.select(b.fcmp_ordered(predicate, x1, x0), x1, x0)
-        first = b.or_(b.fcmp_ordered(predicate, x0, x1), b.fcmp_unordered("uno", x0, x0))
-        return b.select(first, x0, x1)
-
-    return emitter
-
-
-def _integer_extreme(kind: str, predicate: str) -> Emitter:
-    return lambda b, x0, x1: b.select(getattr(b, kind)(predicate, x0, x1), x0, x1)
-
-
-def _float_sign(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    up = b.select(b.fcmp_ordered(">", x, _like(x, 0)), _like(x, 1), x)
-    return b.select(b.fcmp_ordered("<", x, _like(x, 0)), _like(x, -1), up)
-
-
-def _float_remainder(b: ir.IRBuilder, x0: ir.Value, x1: ir.Value) -> ir.Value:
-    """Python's: it has the sign of x1."""
-    rest = b.frem(x0, x1)
-    wrong = b.xor(b.fcmp_ordered("<", rest, _like(rest, 0)), b.fcmp_ordered("<", x1, _like(x1, 0)))
-    wrong = b.and_(wrong, b.fcmp_unordered("!=", rest, _like(rest, 0)))
-    return b.select(wrong, b.fadd(rest, x1), rest)
-
-
-def _integer_sign(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    up = b.select(b.icmp_signed(">", x, _like(x, 0)), _like(x, 1), _like(x, 0))
-    return b.select(b.icmp_signed("<", x, _like(x, 0)), _like(x, -1), up)
-
-
-def _integer_abs(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    return b.select(b.icmp_signed("<", x, _like(x, 0)), b.neg(x), x)
-
-
-def _shift(name: str, overflow: str) -> Emitter:
-    """A shift; by more than there are bits, which is poison to LLVM, it answers what C's would."""
-
-    def emitter(b: ir.IRBuilder, x0: ir.Value, x1: ir.Value) -> ir.Value:
-        kind = x0.type.element if isinstance(x0.type, ir.VectorType) else x0.type
-        fits = b.icmp_unsigned("<", x1, _like(x1, kind.width))
-        amount = b.select(fits, x1, _like(x1, kind.width - 1 if overflow == "sign" else 0))
-        y = getattr(b, name)(x0, amount)
-        return y if overflow == "sign" else b.select(fits, y, _like(y, 0))
-
-    return emitter
-
-
-FLOATING: dict[str, Emitter] = {
-    "add": lambda b, x0, x1: b.fadd(x0, x1, flags=["contract"]),
-    "subtract": lambda b, x0, x1: b.fsub(x0, x1, flags=["contract"]),
-    "multiply": lambda b, x0, x1: b.fmul(x0, x1, flags=["contract"]),
-    "divide": lambda b, x0, x1: b.fdiv(x0, x1),
-    "negative": lambda b, x: b.fneg(x),
-    "maximum": _float_extreme(">"),
-    "minimum": _float_extreme("<"),
-    "remainder": _float_remainder,
-    "sign": _float_sign,
-    "isnan": lambda b, x: b.fcmp_unordered("uno", x, x),
-    "isinf": lambda b, x: b.fcmp_ordered("==", _intrinsic("llvm.fabs")(b, x), _like(x, np.inf)),
-    "isfinite": lambda b, x: b.fcmp_ordered("<", _intrinsic("llvm.fabs")(b, x), _like(x, np.inf)),
-    "equal": _compare("fcmp_ordered", "=="),
-    "not_equal": _compare("fcmp_unordered", "!="),
-    "less": _compare("fcmp_ordered", "<"),
-    "less_equal": _compare("fcmp_ordered", "<="),
-    "greater": _compare("fcmp_ordered", ">"),
-    "greater_equal": _compare("fcmp_ordered", ">="),
-    **{name: _intrinsic(f"llvm.{name}") for name in ("sqrt", "floor", "ceil", "rint")},
-    "abs": _intrinsic("llvm.fabs"),
-}
-WHOLE: dict[str, Emitter] = {
-    "add": lambda b, x0, x1: b.add(x0, x1),
-    "subtract": lambda b, x0, x1: b.sub(x0, x1),
-    "multiply": lambda b, x0, x1: b.mul(x0, x1),
-    "negative": lambda b, x: b.neg(x),
-    "invert": lambda b, x: b.not_(x),
-    "bitwise_and": lambda b, x0, x1: b.and_(x0, x1),
-    "bitwise_or": lambda b, x0, x1: b.or_(x0, x1),
-    "bitwise_xor": lambda b, x0, x1: b.xor(x0, x1),
-    "left_shift": _shift("shl", "zero"),
-    "floor": lambda b, x: x,
-    "ceil": lambda b, x: x,
-    "rint": lambda b, x: x,
-    "equal": _compare("icmp_signed", "=="),
-    "not_equal": _compare("icmp_signed", "!="),
-}
-SIGNED: dict[str, Emitter] = {
-    **WHOLE,
-    "abs": _integer_abs,
-    "sign": _integer_sign,
-    "right_shift": _shift("ashr", "sign"),
-    "maximum": _integer_extreme("icmp_signed", ">"),
-    "minimum": _integer_extreme("icmp_signed", "<"),
-    **{
-        name: _compare("icmp_signed", predicate)
-        for name, predicate in (
-            ("less", "<"), ("less_equal", "<="), ("greater", ">"), ("greater_equal", ">=")
-        )
-    },
-}  # fmt: skip
-UNSIGNED: dict[str, Emitter] = {
-    **WHOLE,
-    "abs": lambda b, x: x,
-    "right_shift": _shift("lshr", "zero"),
-    "maximum": _integer_extreme("icmp_unsigned", ">"),
-    "minimum": _integer_extreme("icmp_unsigned", "<"),
-    **{
-        name: _compare("icmp_unsigned", predicate)
-        for name, predicate in (
-            ("less", "<"), ("less_equal", "<="), ("greater", ">"), ("greater_equal", ">=")
-        )
-    },
-}  # fmt: skip
-BOOLEAN: dict[str, Emitter] = {
-    **{name: WHOLE[name] for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "invert")},
-    **{name: UNSIGNED[name] for name in ("equal", "not_equal", "less", "less_equal")},
-    **{name: UNSIGNED[name] for name in ("greater", "greater_equal", "maximum", "minimum")},
-    "add": WHOLE["bitwise_or"],
-    "multiply": WHOLE["bitwise_and"],
-}
-
-
-def _cast(b: ir.IRBuilder, x: ir.Value, old: np.dtype[Any], new: np.dtype[Any]) -> ir.Value:
-    """A value in another dtype."""
-    if old == new:
-        return x
-    kind = TYPES[new.name]
-    if isinstance(x.type, ir.VectorType):
-        kind = ir.VectorType(kind, x.type.count)
-    if new == bool:
-        compare = b.fcmp_unordered if old.kind == "f" else b.icmp_unsigned
-        return compare("!=", x, _like(x, 0))
-    if old.kind == "f" and new.kind == "f":
-        return b.fpext(x, kind) if new.itemsize > old.itemsize else b.fptrunc(x, kind)
-    if old.kind == "f":
-        return _saturating(b, x, kind, new.kind == "i")
-    if new.kind == "f":
-        return b.sitofp(x, kind) if old.kind == "i" else b.uitofp(x, kind)
-    if old != bool and new.itemsize == old.itemsize:
-        return x
-    if old != bool and new.itemsize < old.itemsize:
-        return b.trunc(x, kind)
-    return b.sext(x, kind) if old.kind == "i" else b.zext(x, kind)
-
-
-def _saturating(b: ir.IRBuilder, x: ir.Value, kind: ir.Type, signed: bool) -> ir.Value:
-    """A float as an integer; out of range, where LLVM would answer poison, the nearest one."""
-    name = "llvm.fptosi.sat" if signed else "llvm.fptoui.sat"
-    return b.call(_declared(b, name, kind, [x.type], [kind, x.type]), [x])

@@ -8,14 +8,14 @@ A `Loop` prints as text, for example the sum of each row of the product of two a
       %2 = multiply float32 %0 %1
       sum b2[0 + 1 i0] %2
 
-The lengths are those of the axes i0, i1, ...; a ``+`` marks an axis that is summed (or whose largest
-is taken). ``b0`` is the kernel's first buffer. The first axis is the one that threads share: a call
+The lengths are those of the axes i0, i1, ...; a ``+`` marks an axis that is summed (or whose
+largest is taken). ``b0`` is the kernel's first buffer. The first axis is the one that threads share: a call
 is for a range of it, so its length is no part of the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,6 +109,17 @@ class Loop:
         return list(found)
 
     @cached_property
+    def starts(self) -> dict[Any, int]:
+        """The offset of the first view of each buffer.
+
+        The text counts from there, so that steps along an array have one text.
+        """
+        found: dict[Any, int] = {}
+        for view in (*self.reads, *self.writes):
+            found.setdefault(view.buffer, view.offset)
+        return found
+
+    @cached_property
     def reads(self) -> list[View]:
         """The views that are loaded."""
         return [expr.view for expr in self.expressions() if expr.view is not None]
@@ -146,7 +157,7 @@ class Loop:
             values[id(expr)] = name = f"%{len(values)}"
             operands = "".join(f" {values[id(x)]}" for x in expr.inputs)
             if expr.view is not None:
-                operands = f" {_place(expr.view, names, values)}"
+                operands = f" {self._place(expr.view, names, values)}"
             elif expr.op == "constant":
                 operands = f" {expr.param!r}"
             elif expr.op == "index":
@@ -154,10 +165,15 @@ class Loop:
             lines.append(f"  {name} = {expr.op} {expr.dtype.name}{operands}")
         for store in self.stores:
             axes = f" over {store.axes}" if store.axes else ""
-            place = _place(store.view, names, values)
+            place = self._place(store.view, names, values)
             dtype = store.view.buffer.dtype.name
             lines.append(f"  {store.kind} {dtype} {place} {values[id(store.value)]}{axes}")
         return "\n".join(lines)
+
+    def _place(self, view: View, names: dict[Any, str], values: dict[int, str]) -> str:
+        moving = "".join(f" + {stride} {values[id(x)]}" for x, stride in view.moving)
+        offset = view.offset - self.starts[view.buffer]
+        return f"{names[view.buffer]}[{_affine(offset, view.strides)}{moving}]"
 
 
 def walk_values(expr: Expr, seen: set[int]) -> Iterator[Expr]:
@@ -183,6 +199,48 @@ def _affine(offset: int, strides: Strides) -> str:
     return " + ".join(parts)
 
 
-def _place(view: View, names: dict[Any, str], values: dict[int, str]) -> str:
-    moving = "".join(f" + {stride} {values[id(x)]}" for x, stride in view.moving)
-    return f"{names[view.buffer]}[{_affine(view.offset, view.strides)}{moving}]"
+# ---- changing -------------------------------------------------------------------------------
+
+Interning = Callable[[Expr], Expr]
+"""Answers the one expression that is equal to another."""
+
+
+def with_axis(store: Store) -> Store:
+    """A store of an index space without axes, in one with an axis of length 1."""
+    memo: dict[int, Expr] = {}
+    keep: dict[int, Expr] = {}
+
+    def same(expr: Expr) -> Expr:
+        return keep.setdefault(id(expr), expr)
+
+    view = View(store.view.buffer, store.view.offset, (0,))
+    return Store(store.kind, view, with_axis_in(store.value, memo, same), store.axes)
+
+
+def with_axis_in(expr: Expr, memo: dict[int, Expr], intern: Interning) -> Expr:
+    """An expression with one more axis in front, along which nothing varies."""
+
+    def longer(strides: Strides) -> Strides:
+        return (0, *strides)
+
+    return rewritten(expr, memo, longer, intern)
+
+
+def rewritten(
+    expr: Expr,
+    memo: dict[int, Expr],
+    change: Callable[[Strides], Strides],
+    intern: Interning | None = None,
+) -> Expr:
+    """An expression with ``change`` applied to the strides of every view and index."""
+    for x in walk_values(expr, set(memo)):
+        inputs = tuple(memo[id(i)] for i in x.inputs)
+        view, param = x.view, x.param
+        if view is not None:
+            moving = tuple((memo[id(m)], stride) for m, stride in view.moving)
+            view = View(view.buffer, view.offset, change(view.strides), moving)
+        elif x.op == "index":
+            param = (param[0], change(param[1]))
+        new = Expr(x.op, inputs, x.dtype, view, param)
+        memo[id(x)] = intern(new) if intern is not None else new
+    return memo[id(expr)]

@@ -1,6 +1,6 @@
 """Memory for results, handed out again when nobody holds the last one any more.
 
-A new array costs more than a small step: its pages must be mapped and cleared, its address asked for.
+A new array costs more than a small step: its pages are mapped and cleared, its address asked for.
 """
 
 from __future__ import annotations

@@ -41,11 +41,6 @@ a kernel of 30 operations, beside 9 ms at level 1) and find little to do: kernel
 vectors, unrolled, with their addresses computed outside the loops.
 """
 
-EMITTERS = tuple(
-    "circular coefficients convolution elementary lanes llvm loops philox products tiles winograd".split()
-)
-"""The files that decide which text a name of `load_named` stands for."""
-
 _LINKS = 256
 _DEFINITION = re.compile(
     r"define\s+(?!(?:internal|private)\b)[^@]*@(?:\"([^\"]+)\"|([\w.$-]+))\s*\("
@@ -105,10 +100,10 @@ def load_all(texts: Iterable[str], level: int = LEVEL) -> list[Code]:
 def load_named(kernels: Mapping[str, Callable[[], str]], level: int = LEVEL) -> dict[str, Code]:
     """The machine code of kernels by names that say all that there is in their texts.
 
-    A text is asked for only if no machine code is known by its name, from this version of the
-    files that emit texts (`EMITTERS`). Texts are compiled while the next ones are emitted.
+    A text is asked for only if no machine code is known by its name, from the same version of the
+    compiler. Texts are compiled while the next ones are emitted.
     """
-    keys = {name: _key(f"{_emitters()}\n{name}", level) for name in kernels}
+    keys = {name: _key(f"{_version()}\n{name}", level) for name in kernels}
     codes = _load(((keys[name], emit) for name, emit in kernels.items()), level)
     return {name: codes[key] for name, key in keys.items()}
 
@@ -129,12 +124,12 @@ def _key(text: str, level: int) -> str:
 
 
 @functools.cache
-def _emitters() -> str:
-    """The hash of the files that emit texts."""
+def _version() -> str:
+    """The hash of the files among which those are that emit texts."""
     digest = hashlib.sha256()
-    for name in EMITTERS:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return f"emitters {digest.hexdigest()}"
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return f"version {digest.hexdigest()}"
 
 
 def _load(items: Iterable[tuple[str, Callable[[], str]]], level: int) -> dict[str, Code]:

@@ -3,6 +3,10 @@
 # pyright: reportPrivateUsage=false
 # (the slots behind Variable.data and Variable.grad are read directly: a call costs microseconds)
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 import threading

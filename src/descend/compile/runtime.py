@@ -288,9 +288,14 @@ def _shared(
             readers.setdefault(access.buffer, []).append(kernel)
         for access in kernel.writes:
             writers.setdefault(access.buffer, []).append(kernel)
+    # A call of Python may fail: then nothing may be written yet
+    bands = [i for i, b in enumerate(schedule.bands) if b.kernels[0].call is not None]
+    early = {k for b in schedule.bands[: max(bands, default=0)] for k in b.kernels}
     result: list[int | None] = []
     for i, y in enumerate(outputs):
         place = in_place[i] if i < len(in_place) else None
+        if not early.isdisjoint(writers.get(y, [])):
+            place = None
         if place is not None and not _may_share(inputs[place], y, readers, writers, home):
             place = None
         result.append(place)

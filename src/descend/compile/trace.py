@@ -1,9 +1,13 @@
 """What a function touches while it is recorded: its arguments, and each Variable that it meets.
 
 While a trace is open (``config().trace``), reading ``data`` of a Variable made before answers a
-LazyArray and makes that Variable an input; rebinding it makes it an output. The Variables themselves
-stay as they are: what they would be is held here.
+LazyArray and makes that Variable an input; rebinding it makes it an output. The Variables
+themselves stay as they are: what they would be is held here.
 """
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
 
 from __future__ import annotations
 

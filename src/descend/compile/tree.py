@@ -1,5 +1,9 @@
 """Arguments and results: arrays and Variables in nested lists, tuples and dicts."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 import copy

@@ -17,7 +17,7 @@ doi:10.1109/CVPR.2016.435).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, isqrt, prod
 
@@ -119,9 +119,10 @@ class Form:
         return results
 
 
-# Points whose powers are all near one lose half the digits that 1 and 2 do (see B. Barabasz and
-# others, "Error analysis and improving the accuracy of Winograd convolution for deep neural
-# networks", 2020, doi:10.1145/3412380).
+# Powers of 2/3 and 3/2 stay near one: their rounding errors are half those of the usual 1 and 2, and
+# two to three times the direct sum's, which are those of "2x2" too (B. Barabasz and others, "Error
+# analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020,
+# doi:10.1145/3412380).
 _POINTS = {"2x2": (Fraction(1),), "4x4": (Fraction(2, 3), Fraction(3, 2))}
 
 FORMS = {name: Form(2 * len(points), points) for name, points in _POINTS.items()}
@@ -329,7 +330,7 @@ def _pack(shape: _Shape, form: Form) -> Kernel:
     """The transformed weights in the order in which they are read, zeros behind the last column."""
     e = Emitter(shape.dtype, ("weight", "packed"))
     return Kernel(
-        f"pack {form} {shape}",
+        f"pack {form} {replace(shape, images=1)}",
         lambda: e.text(lambda: _emit_packing(e, shape, form)),
         e.operands,
         shape.inner,
@@ -560,7 +561,7 @@ class _Correlation:
     def kernel(self) -> Kernel:
         """The kernel, cut along the images."""
         return Kernel(
-            f"correlation {self.form} {self.shape}",
+            f"correlation {self.form} {replace(self.shape, images=1)} {self.block}",
             lambda: self.e.text(self.emit),
             self.e.operands,
             self.shape.images,
@@ -738,7 +739,7 @@ class _WeightGradient:
     def kernel(self) -> Kernel:
         """The kernel, cut along the images."""
         return Kernel(
-            f"gradient of weight {self.form} {self.spec}",
+            f"gradient of weight {self.form} {replace(self.spec, images=1)} {self.block}",
             lambda: self.e.text(self.emit),
             self.e.operands,
             self.spec.images,
@@ -792,7 +793,7 @@ def _weight_result(spec: ConvolutionSpec, form: Form, copies: int, step: int) ->
     """The gradient from what the products add up to."""
     e = Emitter(spec.dtype, ("partial", "gw"))
     return Kernel(
-        f"weight {form} {spec} {copies} {step}",
+        f"weight {form} {replace(spec, images=1)} {copies} {step}",
         lambda: e.text(lambda: _emit_weight_result(e, spec, form, copies, step)),
         e.operands,
         spec.channels,

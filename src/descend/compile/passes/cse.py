@@ -1,5 +1,9 @@
 """Common subexpressions: what is computed twice from the same is computed once."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
+
 from __future__ import annotations
 
 from typing import Any

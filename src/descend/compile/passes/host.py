@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.compile import library, llvm
+from descend.compile import library, operations
 from descend.compile.graph import ELEMENTWISE, OPERATIONS, REDUCTIONS, Graph, Node
 from descend.compile.library import NEEDS_MEMORY
 
@@ -19,15 +19,15 @@ def _has_kernel(node: Node) -> bool:
         return True
     if node.op in NEEDS_MEMORY:
         return library.supports(node)
-    if node.dtype.name not in llvm.TYPES or any(
-        x.dtype.name not in llvm.TYPES for x in node.inputs
+    if node.dtype.name not in operations.TYPES or any(
+        x.dtype.name not in operations.TYPES for x in node.inputs
     ):
         return node.op in ("input", "reshape", "transpose")
     if node.op in ELEMENTWISE:
-        return llvm.lowerable(node.op, node.inputs[-1].dtype, node.dtype)
+        return operations.lowerable(node.op, node.inputs[-1].dtype, node.dtype)
     if node.op in REDUCTIONS:
         name = {"sum": "add", "max": "maximum", "min": "minimum"}.get(node.op, "bitwise_or")
-        return llvm.lowerable(name, node.dtype, node.dtype)
+        return operations.lowerable(name, node.dtype, node.dtype)
     return node.op not in ("argmax", "argmin")
 
 

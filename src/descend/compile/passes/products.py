@@ -1,7 +1,7 @@
 """Products: a sum of many small matrix products is one product of longer rows.
 
-The gradient of a weight that is used at every step of a sequence is such a sum: a0' g0 + a1' g1 + ...
-is the product of all a below each other with all g below each other.
+The gradient of a weight that is used at every step of a sequence is such a sum: a0' g0 + a1' g1 and
+so on is the product of all a below each other with all g below each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Algebra: what can be computed now, what changes nothing, and what can be said in simpler nodes."""
+"""Algebra: what can be computed now, what changes nothing, what can be said more simply."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# (isinstance narrows an array, which is Any, to a type with unknown parameters)
 
 from __future__ import annotations
 

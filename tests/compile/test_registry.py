@@ -1,0 +1,188 @@
+"""Every operation compiled answers what it answers eagerly, and so do its derivatives."""
+
+import numpy as np
+import pytest
+
+import descend
+import descend.functions as F
+from descend import Variable, gradients
+from descend.compile import threads
+from descend.functions.registry import OPERATIONS, Sample
+from descend.testing.call import Call
+
+CASES = [
+    pytest.param(operation, sample, id=f"{operation.name}-{i}")
+    for operation in OPERATIONS.values()
+    for i, sample in enumerate(operation.samples)
+]
+
+
+def derivative(call, order):
+    """A function of the call's inputs: its values, or the gradients of the order before."""
+
+    def function(*inputs):
+        F.random.seed(0)
+        xs = [Variable(x) for x in inputs]
+        ys = call(xs)
+        if order == 0:
+            return [y.data if isinstance(y, Variable) else y for y in ys]
+        for k in range(order):
+            ys = [y for y in ys if isinstance(y, Variable) and y.requires_grad]
+            if not ys:
+                return []
+            total = sum((y * y * 0.5 + y).sum() for y in ys)
+            ys = gradients(total, xs, create_graph=k + 1 < order, allow_unused=True)
+        return [y.data for y in ys if y is not None]
+
+    return function
+
+
+def in_dtype(call, dtype):
+    """The call with inputs and constants of another dtype."""
+
+    def cast(x):
+        return x.astype(dtype) if x.dtype.kind == "f" else x
+
+    twin = call.with_constants(cast)
+    twin.inputs = [cast(x) for x in call.inputs]
+    return twin
+
+
+def check(same, function, inputs, scale=1.0):
+    """Assert that two compiled calls answer what the function does."""
+    with np.errstate(all="ignore"):
+        expected = function(*inputs)
+    expected = [np.asarray(y) for y in expected]
+    compiled = descend.compile(function)
+    same(compiled(*inputs), expected, "first call", scale)
+    same(compiled(*inputs), expected, "second call", scale)
+    return compiled
+
+
+@pytest.mark.parametrize("operation, sample", CASES)
+def test_three_derivatives_in_one_program(same, operation, sample):
+    call = Call(operation.function, (sample,), {})
+    for order in range(4):
+        compiled = check(same, derivative(call, order), call.inputs)
+        assert not compiled.last or not calls_of_python(compiled), operation.name
+
+
+def calls_of_python(compiled):
+    """The operations that need NumPy, but for those of which it is known."""
+    kernels = compiled.last.executable.kernels
+    return {k.title.removeprefix("host call ") for k in kernels if k.call is not None} - HOSTED
+
+
+HOSTED = set()
+"""The operations without a kernel of their own."""
+
+
+@pytest.mark.parametrize("operation, sample", CASES)
+def test_derivatives_of_a_compiled_operation(same, operation, sample):
+    """A compiled function is a node: three walks over it in eager mode."""
+    call = Call(operation.function, (sample,), {})
+
+    def values(function):
+        F.random.seed(0)
+        xs = [Variable(x) for x in call.inputs]
+        found = []
+        ys = function(xs)
+        for k in range(sample.order):
+            ys = [y for y in ys if isinstance(y, Variable) and y.requires_grad]
+            if not ys:
+                break
+            total = sum((y * y * 0.5 + y).sum() for y in ys)
+            ys = gradients(total, xs, create_graph=k + 1 < sample.order, allow_unused=True)
+            ys = [y for y in ys if y is not None]
+            found += [y.data for y in ys]
+        return found
+
+    with np.errstate(all="ignore"):
+        expected = values(call)
+        compiled = descend.compile(lambda xs: call(xs))
+        same(values(compiled), expected)
+        same(values(compiled), expected, "second time")
+
+
+@pytest.mark.parametrize("operation, sample", CASES)
+def test_float32(same, operation, sample):
+    call = in_dtype(Call(operation.function, (sample,), {}), np.float32)
+    for order in range(2):
+        check(same, derivative(call, order), call.inputs, scale=5)
+
+
+# ---- arrays that several threads share --------------------------------------------------------
+
+SHAPE = (96, 70, 33)
+
+LARGE = {
+    "elements": Sample(SHAPE, SHAPE),
+    "row": Sample(SHAPE, (33,)),
+    "column": Sample(SHAPE, (96, 1, 1)),
+}
+
+FUNCTIONS = {
+    "gelu": (F.gelu, [Sample(SHAPE)]),
+    "softmax": (F.softmax, [Sample(SHAPE, axis=a) for a in (0, 1, 2)]),
+    "log_softmax": (F.log_softmax, [Sample(SHAPE, axis=1)]),
+    "sum": (F.sum, [Sample(SHAPE, axis=a) for a in (None, 0, 1, 2, (0, 1), (0, 2), (1, 2))]),
+    "max": (F.max, [Sample(SHAPE, axis=a) for a in (None, 0, 1, 2, (0, 2))]),
+    "mean": (F.mean, [Sample(SHAPE, axis=a) for a in (0, (1, 2))]),
+    "var": (F.var, [Sample(SHAPE, axis=a) for a in (0, 2)]),
+    "cumsum": (F.cumsum, [Sample(SHAPE, axis=a) for a in (0, 1, 2)]),
+    "multiply": (F.multiply, [*LARGE.values()]),
+    "divide": (F.divide, [Sample(SHAPE, (96, 1, 33), low=0.5, high=2)]),
+    "where": (lambda x, y: F.where(x > y, x, y), [*LARGE.values()]),
+    "transpose": (lambda x: F.exp(F.transpose(x)) * 2, [Sample(SHAPE)]),
+    "slices": (lambda x: F.concatenate([x[::2], x[1::2, ::-1]], 0) * x, [Sample(SHAPE)]),
+    "pieces": (lambda x: F.stack([x[:, 1:], x[:, :-1]], 1), [Sample(SHAPE)]),
+    "reshape": (lambda x: F.reshape(x, (70, -1)) * F.reshape(x, (70, -1))[:1], [Sample(SHAPE)]),
+    "matmul": (F.matmul, [Sample((200, 130), (130, 170)), Sample((96, 7, 33), (33, 50))]),
+    "batched": (
+        F.matmul,
+        [Sample((12, 40, 33), (12, 33, 45)), Sample((3, 4, 40, 33), (4, 33, 20))],
+    ),
+    "vectors": (
+        F.matmul,
+        [Sample((400, 330), (330,)), Sample((330,), (330, 400)), Sample((5000,), (5000,))],
+    ),
+    "layer_norm": (F.layer_norm, [Sample(SHAPE, (33,), (33,), (33,))]),
+    "cross_entropy": (
+        lambda x: F.cross_entropy(x, np.arange(600) % 65),
+        [Sample((600, 65))],
+    ),
+    "gather": (lambda x: F.getitem(x, np.arange(500) * 7 % 96), [Sample(SHAPE)]),
+    "take_along": (
+        lambda x: F.take_along_axis(x, np.arange(96 * 70 * 4).reshape(96, 70, 4) % 33, 2),
+        [Sample(SHAPE)],
+    ),
+    "conv2d": (F.conv2d, [Sample((6, 5, 17, 18), (7, 5, 3, 3), padding=1)]),
+    "max_pool2d": (F.max_pool2d, [Sample((6, 16, 18, 22), kernel_size=2)]),
+    "norm": (lambda x: x / F.sqrt(F.sum(x * x, axis=-1, keepdims=True) + 1), [Sample(SHAPE)]),
+    "attention": (
+        lambda q, k, v: F.matmul(F.softmax(F.matmul(q, F.swapaxes(k, -1, -2)) * 0.2), v),
+        [Sample((4, 3, 40, 16), (4, 3, 40, 16), (4, 3, 40, 16))],
+    ),
+}
+
+LARGE_CASES = [
+    pytest.param(function, sample, id=f"{name}-{i}")
+    for name, (function, samples) in FUNCTIONS.items()
+    for i, sample in enumerate(samples)
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("function, sample", LARGE_CASES)
+def test_large_arrays(same, monkeypatch, function, sample, count):
+    if count == 3 and threads.thread_count() < 2:
+        pytest.skip("one core")
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
+    for dtype in (np.float64, np.float32) if count == 2 else (np.float64,):
+        arrays = sample.arrays(0, dtype)
+        params = {k: v for k, v in sample.params.items()}
+        call = Call(function, arrays, params)
+        for order in range(2):
+            check(
+                same, derivative(call, order), call.inputs, scale=20 if dtype == np.float32 else 1
+            )
