@@ -30,7 +30,7 @@ def golden(request):
 
 @pytest.fixture
 def haswell(monkeypatch):
-    """What LLVM makes for a processor with AVX2, on any machine: ``llvm(text)``, ``assembly(text)``.
+    """What LLVM makes for AVX2, on any machine: ``llvm(text)`` and ``assembly(text)``.
 
     Skips with another LLVM than the one that the stored texts are of.
     """

@@ -1,31 +1,40 @@
-"""The texts in docs/compiler.md are what its example prints now.
+"""The texts in docs/compiler.md are what its examples print now.
 
 Each stands in a block behind ``<!-- NAME -->``; ``pytest --update-golden`` writes them anew.
 """
 
+import linecache
 import re
 from pathlib import Path
 
 import pytest
 
-from descend.compile import is_available
+from descend.compile import TraceError, is_available
 
 if not is_available():
     pytest.skip("nothing is compiled here", allow_module_level=True)
 
-from descend.compile import recording, threads
-from descend.compile.runtime import text_of
+from descend.compile import explain, recording, threads
 
 PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
 BLOCK = re.compile(r"<!-- ([\w ]+) -->\n```(\w*)\n(.*?)\n```", re.DOTALL)
 
 
 def blocks():
-    return {name: text for name, _, text in BLOCK.findall(PAGE.read_text())}
+    return {name: text for name, _, text in BLOCK.findall(PAGE.read_text(encoding="utf-8"))}
 
 
+def run(text, names, monkeypatch):
+    """Run an example as if it were a file, so that messages find its lines."""
+    lines = (len(text), None, text.splitlines(keepends=True), "example.py")
+    monkeypatch.setitem(linecache.cache, "example.py", lines)
+    exec(compile(text, "example.py", "exec"), names)
+    return names
+
+
+@pytest.fixture
 def example(monkeypatch):
-    """What the page's example leaves, run on two threads; and its graph as it was recorded."""
+    """What the page's example defines, run on two threads, and its graph as it was recorded."""
     recorded = []
 
     def watched(graph, *args, **kwargs):
@@ -35,44 +44,66 @@ def example(monkeypatch):
     passes = recording.optimized
     monkeypatch.setattr(recording, "optimized", watched)
     monkeypatch.setattr(threads, "thread_count", lambda: 2)
-    names = {}
-    exec(compile(blocks()["example"], "example.py", "exec"), names)
-    return names["step"], recorded[0]
+    names = run(blocks()["example"], {}, monkeypatch)
+    return {**names, "recorded": recorded[0]}
 
 
-def update_kernel(executable):
-    """The loop that updates the weight: the one that subtracts from it, and is no sum."""
-    (kernel,) = [k for k in executable.kernels if k.loop is not None and k.title.endswith("subtract")]
-    return kernel
+def update_of_w(executable):
+    """LLVM's text of the loop that only subtracts a product."""
+    (kernel,) = [k for k in executable.kernels if k.title == "multiply subtract"]
+    return kernel.emit()
 
 
-def vector_block(text, lines):
-    """The first block of a text of labelled blocks whose instructions are on whole vectors."""
-    found = re.split(r"\n(?=[\w.]+:)", text)
-    block = next(part for part in found if lines.search(part) and "phi i64" in part + "phi i64")
-    kept = [re.sub(r"\s*(#|;).*", "", line).replace("\t", " ").rstrip() for line in block.split("\n")]
-    return "\n".join(line for line in kept if line.strip() and not line.strip().startswith(".p2"))
-
-
-def test_the_texts_of_the_page(monkeypatch, haswell, golden):
-    step, recorded = example(monkeypatch)
-    executable = step._made().executable
-    emitted = update_kernel(executable).emit()
-    found = {
-        "recorded": recorded,
-        "graph": step.graph,
-        "kernels": text_of(executable),
-        "llvm": vector_block(haswell.llvm(emitted), re.compile("store <")),
-        "assembly": vector_block(haswell.assembly(emitted), re.compile(r"ymm.*, .*\(")),
-    }
-    known = blocks()
-    assert set(known) == {"example", *found}
-    for name, text in found.items():
-        golden(text, known[name], f"docs/compiler.md, {name}", lambda n=name, t=text: write(n, t))
+def first_block(text, instruction):
+    """The first labelled block of a text that has such an instruction, without comments."""
+    block = next(part for part in re.split(r"\n(?=[\w.]+:)", text) if instruction in part)
+    lines = (re.sub(r"\s*[#;].*", "", line).replace("\t", "  ") for line in block.split("\n"))
+    lines = (re.sub(r"(?<=\w)  (?=\S)", " ", line) for line in lines)  # one space, not a tab
+    return "\n".join(line for line in lines if line.strip() and ".p2align" not in line)
 
 
 def write(name, text):
     def changed(match):
         return f"<!-- {name} -->\n```{match[2]}\n{text}\n```" if match[1] == name else match[0]
 
-    PAGE.write_text(BLOCK.sub(changed, PAGE.read_text()))
+    PAGE.write_text(BLOCK.sub(changed, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def check(name, text, golden):
+    golden(text, blocks()[name], f"docs/compiler.md, {name}", lambda: write(name, text))
+
+
+def test_the_stages_of_the_example(example, haswell, golden):
+    step = example["step"]
+    check("recorded", example["recorded"], golden)
+    check("graph", step.graph, golden)
+    check("kernels", step.kernels, golden)
+    emitted = update_of_w(step._made().executable)
+    check("llvm", first_block(haswell.llvm(emitted), "store <"), golden)
+    check("assembly", first_block(haswell.assembly(emitted), "vmovups\t%ymm"), golden)
+
+
+def test_the_table_has_the_kernels_of_the_example(example, request):
+    """Its times are those of some machine, on some day."""
+    step = example["step"]
+    text = step.explain()
+    assert text.startswith("step: ")
+    names = [explain.summary(kernel) for kernel in step._made().executable.kernels]
+    if request.config.getoption("--update-golden"):
+        if not all(name in blocks()["explain"] for name in names):
+            write("explain", text)
+        return
+    for name in names:
+        assert name in blocks()["explain"], "docs/compiler.md, explain: pytest --update-golden"
+
+
+def test_the_message_of_what_is_refused(example, golden, monkeypatch):
+    names = run(blocks()["refused"], example, monkeypatch)
+    with pytest.raises(TraceError) as error:
+        names["clipped"](example["x"], example["w"])
+    check("error", f"TraceError: {error.value}", golden)
+
+
+def test_all_blocks_are_checked():
+    texts = {"recorded", "graph", "kernels", "llvm", "assembly", "explain", "error"}
+    assert set(blocks()) == {"example", "refused", *texts}

@@ -117,5 +117,6 @@ def test_the_limits_are_those_of_a_computer(threads):
     most = limits.limits(threads)
     assert 1e8 < most.float64 < most.float32 * 1.5 < 1e14
     assert 1e8 < most.reading < 1e13 and 1e8 < most.writing < 1e13
-    assert most.seconds(int(most.float32), 0, 0) == pytest.approx(1, rel=1e-6)
-    assert most.seconds(0, int(most.reading), int(most.writing)) == pytest.approx(2, rel=1e-6)
+    assert most.computing_seconds(int(most.float32)) == pytest.approx(1, rel=1e-6)
+    assert most.computing_seconds(int(most.float64), 8) == pytest.approx(1, rel=1e-6)
+    assert most.moving_seconds(int(most.reading), int(most.writing)) == pytest.approx(2, rel=1e-6)

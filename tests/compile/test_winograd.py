@@ -74,10 +74,10 @@ def close(actual, want, dtype):
 
 
 def padded(before, after=None):
-    pairs = [
-        n if isinstance(n, tuple) else (n, n) for n in (before, before if after is None else after)
-    ]
-    return Windows((3, 3), (1, 1), (1, 1), *pairs)
+    """Windows of 3 x 3 on images with this border."""
+    after = before if after is None else after
+    first, last = (n if isinstance(n, tuple) else (n, n) for n in (before, after))
+    return Windows((3, 3), (1, 1), (1, 1), first, last)
 
 
 def case(lengths, channels, filters, windows, dtype="float32", first=False):

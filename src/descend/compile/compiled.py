@@ -166,11 +166,16 @@ class Compiled:
             self.recordings.clear()
             self.last = None
 
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
     # ---- what was made ----------------------------------------------------------------------
 
     def _made(self) -> Recording:
         if self.last is None:
-            raise RuntimeError(f"{self.__name__}: nothing is compiled before the first call")
+            raise RuntimeError(f"{self.name}: nothing is compiled before the first call")
         return self.last
 
     @property
@@ -198,4 +203,4 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(len(found) for found in self.recordings.values())
-        return f"<compiled {getattr(self, '__name__', 'function')}: {count} recordings>"
+        return f"<compiled {self.name}: {count} recordings>"

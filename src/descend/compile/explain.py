@@ -307,13 +307,14 @@ def _share(kernel: Kernel, traffic: Traffic, took: int, most: Limits) -> str:
     if kernel.loop is None and not kernel.operations:  # it works with integers
         return ""
     sizes = [a.buffer.dtype.itemsize for a in kernel.writes if a.buffer.dtype.kind == "f"]
-    size = max(sizes, default=4)
-    moving = most.memory_seconds(traffic.fetched, traffic.left)
-    least = most.seconds(kernel.operations, traffic.fetched, traffic.left, size)
-    share = 100 * least / took * 1e9
-    if least > moving:
-        return f"{min(share, 100):.0f} % compute"
-    return "cache" if share > 105 else f"{min(share, 100):.0f} % memory"
+    seconds = took / 1e9
+    computing = most.computing_seconds(kernel.operations, max(sizes, default=4)) / seconds
+    moving = most.moving_seconds(traffic.fetched, traffic.left) / seconds
+    if moving > 1.05 and not kernel.product:  # faster than memory
+        return "cache"
+    if computing > moving or moving > 1.05:
+        return f"{100 * min(computing, 1):.0f} % compute"
+    return f"{100 * min(moving, 1):.0f} % memory"
 
 
 # ---- the rest ---------------------------------------------------------------------------------

@@ -93,8 +93,8 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
         rows=rows,
         inner=inner,
         columns=columns,
-        a=a.strides[-2:],
-        b=b.strides[-2:],
+        a=(a.strides[-2], a.strides[-1]),
+        b=(b.strides[-2], b.strides[-1]),
         c=own[-2],
         batch=tuple(zip(batch, *steps, own[:-2], strict=True)),
         cut="batch" if batch else "rows",
@@ -163,11 +163,15 @@ def _convolution_spec(node: Node, weight: tuple[int, ...]) -> Any:
 
 def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
     """A convolution or its adjoint in the image: the weight is packed, then image by image."""
-    from descend.compile import convolution
+    from descend.compile import convolution, winograd
 
     image, weight = operands
     spec = _convolution_spec(node, weight.strides)
-    made = getattr(convolution, node.op)(spec)
+    form = winograd.faster(spec, node.op)
+    if form == "direct":
+        made = getattr(convolution, node.op)(spec)
+    else:
+        made = getattr(winograd, node.op)(spec, form)
     buffers = {name: Buffer((elements,), node.dtype, name=name) for name, elements in made.buffers}
     given = {"weight": weight, "x": image, "gy": image}
     kernels: list[Kernel] = []
@@ -197,7 +201,7 @@ def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: i
                 writes=writes,
                 text=lambda part=part: part.name,
                 emit=part.emit,
-                title=f"{node.op} {_sizes(spec)}" if "weight" not in roles else "pack weight",
+                title=f"{node.op} {_sizes(spec)} {form}" if "weight" not in roles else "pack weight",
                 operations=_multiplications(node) if "weight" not in roles else 0,
                 scratch=part.scratch,
                 block=part.block,
@@ -210,12 +214,32 @@ def _convolution_weight(
     node: Node, operands: list[Operand], result: Buffer, threads: int
 ) -> list[Kernel]:
     """The gradient of a convolution's weight: each thread adds up its images."""
-    from descend.compile import convolution
+    from descend.compile import convolution, winograd
 
     image, gradient = operands
     spec = _convolution_spec(node, _contiguous(node.shape))
-    (part,) = convolution.convolve_weight(spec).kernels
-    partial = partial_of(result, threads)
+    form = winograd.faster(spec, node.op)
+    if form == "direct":
+        partial = partial_of(result, threads)
+        (part,) = convolution.convolve_weight(spec).kernels
+        rows, filters = node.size // node.shape[0], node.shape[0]
+        strides, own = (filters, 1), (1, rows)  # the copies have the filters last
+        last = of_loop(added_up(partial, result, threads, (rows, filters), strides, own))
+    else:
+        partial = _copies(prod(winograd.weight_partial(spec, form)), node.dtype, threads)
+        part, finish = winograd.convolve_weight(
+            spec, form, copies=threads, step=partial.shape[1]
+        ).kernels
+        last = Kernel(
+            rows=finish.extent,
+            operands=[partial, result],
+            reads=[Access(partial, 0, (0,), (finish.extent,), anywhere=True)],
+            writes=[Access(result, 0, (0,), (finish.extent,), anywhere=True)],
+            text=lambda: finish.name,
+            emit=finish.emit,
+            title="add transformed weights",
+            scratch=finish.scratch,
+        )
     given = {"x": image, "gy": gradient}
     roles = [role for role in part.operands if role != "scratch"]
     kernel = Kernel(
@@ -226,14 +250,13 @@ def _convolution_weight(
         writes=[Access(partial, 0, (0,), (part.extent,), anywhere=True)],
         text=lambda: part.name,
         emit=part.emit,
-        title=f"{node.op} {_sizes(spec)}",
+        title=f"{node.op} {_sizes(spec)} {form}",
         operations=_multiplications(node),
         scratch=part.scratch,
+        block=part.block,
         adds=[partial],
     )
-    rows, filters = node.size // node.shape[0], node.shape[0]
-    strides, own = (filters, 1), (1, rows)  # the copies have the filters last
-    return [kernel, of_loop(added_up(partial, result, threads, (rows, filters), strides, own))]
+    return [kernel, last]
 
 
 def _multiplications(node: Node) -> int:
@@ -255,9 +278,12 @@ def _rows_of(buffer: Buffer, offset: int) -> Access:
 
 def partial_of(result: Buffer, threads: int) -> Buffer:
     """A copy of a buffer for each thread."""
-    line = 64 // result.dtype.itemsize  # of the cache: no two threads write into one
-    copy = -(-result.size // line) * line
-    return Buffer((threads, copy), result.dtype, "partial")
+    return _copies(result.size, result.dtype, threads)
+
+
+def _copies(elements: int, dtype: Any, threads: int) -> Buffer:
+    line = 64 // dtype.itemsize  # of the cache: no two threads write into one
+    return Buffer((threads, -(-elements // line) * line), dtype, "partial")
 
 
 def added_up(

@@ -40,13 +40,12 @@ class Limits:
     writing: float
     """Bytes written to memory."""
 
-    def seconds(self, operations: int, read: int, written: int, itemsize: int = 4) -> float:
-        """The least time for so much: its arithmetic, or its memory, whichever takes longer."""
-        speed = self.float64 if itemsize == 8 else self.float32
-        return max(operations / speed, self.memory_seconds(read, written))
+    def computing_seconds(self, operations: int, itemsize: int = 4) -> float:
+        """The least time for so many operations on numbers of so many bytes."""
+        return operations / (self.float64 if itemsize == 8 else self.float32)
 
-    def memory_seconds(self, read: int, written: int) -> float:
-        """The least time for moving so many bytes."""
+    def moving_seconds(self, read: int, written: int) -> float:
+        """The least time for bringing so many bytes from memory and taking so many there."""
         return read / self.reading + written / self.writing
 
 

@@ -9,8 +9,8 @@ A `Loop` prints as text, for example the sum of each row of the product of two a
       sum b2[0 + 1 i0] %2
 
 The lengths are those of the axes i0, i1, ...; a ``+`` marks an axis that is summed (or whose
-largest is taken). ``b0`` is the kernel's first buffer. The first axis is the one that threads share: a call
-is for a range of it, so its length is no part of the text.
+largest is taken). ``b0`` is the kernel's first buffer. The first axis is the one that threads
+share: a call is for a range of it, so its length is no part of the text.
 """
 
 from __future__ import annotations

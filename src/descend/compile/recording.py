@@ -142,7 +142,7 @@ class Recording:
                 if settings.get(name) is not value and settings.get(name) != value:
                     return False
         for owner, none in self.grad_states:
-            variable = found[owner] if type(owner) is int else owner
+            variable: Variable = found[owner] if isinstance(owner, int) else owner
             if (variable._grad is None) is not none:
                 return False
         for variable, needed in self.needs:

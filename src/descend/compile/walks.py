@@ -182,6 +182,7 @@ def splits(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
 
 
 def scattered(strides: tuple[int, ...], places: list[int], axes: int) -> tuple[int, ...]:
+    """Strides for so many axes, given those of the axes at ``places``: 0 along the others."""
     found = dict(zip(places, strides, strict=True))
     return tuple(found.get(i, 0) for i in range(axes))
 

@@ -119,10 +119,10 @@ class Form:
         return results
 
 
-# Powers of 2/3 and 3/2 stay near one: their rounding errors are half those of the usual 1 and 2, and
-# two to three times the direct sum's, which are those of "2x2" too (B. Barabasz and others, "Error
-# analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020,
-# doi:10.1145/3412380).
+# Powers of 2/3 and 3/2 stay near one: their rounding errors are half those of the usual 1 and 2,
+# and two to three times the direct sum's, which are those of "2x2" too (B. Barabasz and others,
+# "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
+# 2020, doi:10.1145/3412380).
 _POINTS = {"2x2": (Fraction(1),), "4x4": (Fraction(2, 3), Fraction(3, 2))}
 
 FORMS = {name: Form(2 * len(points), points) for name, points in _POINTS.items()}

@@ -50,6 +50,7 @@ class Band:
                     held += access.buffer.nbytes // max(self.units, 1)
         block = max(1, CACHE // max(held, 1))
         for kernel in self.kernels:
+            block = max(block, ceil(kernel.block / self.rows(kernel)))
             if kernel.product:
                 block = max(block, ceil(ROWS_OF_PRODUCTS / self.rows(kernel)))
         if block >= share:
