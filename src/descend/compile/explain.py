@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 """Columns of the table."""
-RUNS = 5
-SECONDS = 0.5
-"""Enough runs for a minimum, but no more time than this."""
+RUNS = 20
+SECONDS = 0.3
+"""Runs for a minimum, and the time after which there are no more."""
 PLUMBING = frozenset(("load", "constant", "index", "cast"))
 """What is no operation to a reader."""
 CHOICES = frozenset("where isfinite isnan isinf equal not_equal less less_equal greater".split())

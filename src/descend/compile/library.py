@@ -88,6 +88,8 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
     inner = a.node.shape[-1]
     own = _contiguous(node.shape)
     steps = [_broadcast_strides(x, batch) for x in (a, b)]
+    if not batch and threads > 1 and _is_long(rows, inner, columns):
+        return _long_matmul(node, operands, result, threads)
     spec = products.MatmulSpec(
         dtype=node.dtype.name,
         rows=rows,
@@ -129,6 +131,57 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
             product=True,
         )
     ]
+
+
+def _is_long(rows: int, inner: int, columns: int) -> bool:
+    """Whether threads rather share the rows of b than those of the result.
+
+    Each packs the part of b that it multiplies by: all of it if they share the result's rows.
+    """
+    return inner >= 2 * columns and columns >= 2 * rows and rows >= 32
+
+
+def _long_matmul(
+    node: Node, operands: list[Operand], result: Buffer, threads: int
+) -> list[Kernel]:
+    """A product whose sums are cut into a part for each thread, and the sum of the parts."""
+    from descend.compile import products
+
+    a, b = operands
+    rows, columns = node.shape
+    inner = a.node.shape[-1]
+    partial = partial_of(result, threads)
+    spec = products.MatmulSpec(
+        dtype=node.dtype.name,
+        rows=rows,
+        inner=inner,
+        columns=columns,
+        a=(a.strides[-2], a.strides[-1]),
+        b=(b.strides[-2], b.strides[-1]),
+        c=columns,
+        cut="inner",
+        accumulate=True,
+    )
+    made = products.matmul(spec)
+    kernel = Kernel(
+        rows=made.extent,
+        operands=[a.buffer, b.buffer, partial],
+        offsets=[a.offset, b.offset, 0],
+        reads=[
+            Access(a.buffer, a.offset, a.strides[::-1], (inner, rows)),
+            Access(b.buffer, b.offset, b.strides, (inner, columns)),
+        ],
+        writes=[Access(partial, 0, (0,), (inner,), anywhere=True)],
+        text=lambda: made.name,
+        emit=made.emit,
+        title=f"matmul {rows}x{inner}x{columns} in parts",
+        operations=2 * node.size * inner,
+        scratch=made.scratch,
+        block=256,
+        adds=[partial],
+    )
+    loop = added_up(partial, result, threads, (node.size,), (1,), (1,))
+    return [kernel, of_loop(loop)]
 
 
 def _broadcast_strides(x: Operand, batch: tuple[int, ...]) -> tuple[int, ...]:
