@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from descend import cli
+from descend.compile import is_available
 from descend.formats import load_safetensors, save_safetensors
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs signals and terminals")
@@ -38,8 +39,9 @@ def _folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trained():
-    """A run of one epoch."""
-    assert cli.run(["train", "--data", "tiny.npz", "--epochs", "1", "--batch-size", "16"]) == 0
+    """A run of one epoch, not compiled: nothing that it is used for depends on that."""
+    arguments = ["train", "--data", "tiny.npz", "--epochs", "1", "--batch-size", "16"]
+    assert cli.run([*arguments, "--no-compile"]) == 0
     return Path("runs/tiny-cnn-1")
 
 
@@ -75,6 +77,8 @@ def test_train_in_a_process_of_its_own(tmp_path):
     assert lines[0].endswith("tiny.npz: 48 samples to train, 12 to test")
     number = r"\d+\.\d+"
     epoch = rf"loss {number}  accuracy {number} %  test loss {number}  test accuracy {number} %"
+    if is_available():
+        assert re.fullmatch(rf"compiled in {number} s(, from the cache)?", lines.pop(1))
     for i in range(3):
         assert re.fullmatch(rf"epoch {i + 1}/3  {epoch}  {number} s", lines[1 + i])
     assert lines[-1].startswith("next: ") and "predict runs/tiny-cnn-1/example.png" in lines[-1]
@@ -92,14 +96,26 @@ def test_train_in_a_process_of_its_own(tmp_path):
     assert config["data"] == str(tmp_path / "tiny.npz")
     assert config["input_shape"] == [1, 8, 8] and config["classes"] == ["0", "1", "2"]
     assert (config["epochs"], config["batch_size"], config["seed"]) == (3, 8, 5)
+    assert config["compile"] is True
     assert [row["step"] for row in log(run)] == ["6", "12", "18"]
     assert "0.weight" in weights(run)
 
 
+def test_without_the_compiler(capsys):
+    arguments = ["train", "--data", "tiny.npz", "--model", "mlp", "--epochs", "2", "--out"]
+    assert cli.run([*arguments, "eager", "--no-compile"]) == 0
+    assert "compiled" not in capsys.readouterr().out
+    assert json.loads(Path("eager/config.json").read_text())["compile"] is False
+    assert cli.run([*arguments, "compiled"]) == 0
+    assert ("compiled in " in capsys.readouterr().out) == is_available()
+    for name, array in weights("eager").items():
+        np.testing.assert_allclose(weights("compiled")[name], array, rtol=1e-3, atol=1e-4)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_another():
     for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        arguments = ["train", "--data", "tiny.npz", "--epochs", "2", "--seed", seed, "--out", out]
-        assert cli.run(arguments) == 0
+        arguments = ["--data", "tiny.npz", "--model", "mlp", "--epochs", "2", "--seed", seed]
+        assert cli.run(["train", *arguments, "--out", out]) == 0
     assert_same_weights("a", "b")
     assert not np.array_equal(weights("a")["0.weight"], weights("c")["0.weight"])
 
@@ -241,6 +257,29 @@ def test_info(capsys):
         assert part in output
 
 
+def test_info_about_the_compiler(capsys, monkeypatch, tmp_path):
+    def lines():
+        assert cli.run(["info"]) == 0
+        found = [line.split("  ", 1) for line in capsys.readouterr().out.splitlines()]
+        return {name: value.strip() for name, value in found}
+
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "kernel").write_bytes(bytes(1_500_000))
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path / "cache"))
+    assert lines()["compiled code"] == f"in {tmp_path / 'cache'}, 1.5 MB"
+    if is_available():
+        assert re.fullmatch(
+            r"LLVM \d+\.\d+\.\d+ \(llvmlite \S+\), \d+ threads?", lines()["compiler"]
+        )
+    monkeypatch.setenv("DESCEND_CACHE", "")
+    assert lines()["compiled code"] == "not kept: DESCEND_CACHE is empty"
+    monkeypatch.setenv("DESCEND_COMPILE", "0")
+    assert lines()["compiler"] == "off: DESCEND_COMPILE is 0"
+    monkeypatch.delenv("DESCEND_COMPILE")
+    monkeypatch.setattr("descend.cli.info.find_spec", lambda name: None)
+    assert lines()["compiler"] == "off: llvmlite is not installed"
+
+
 def test_help_and_version(capsys):
     for arguments in ([], ["--help"], ["train", "--help"], ["predict", "-h"]):
         assert cli.run(arguments) == 0
@@ -336,6 +375,7 @@ MISTAKES_WITH_A_RUN = [
     (["predict", "text.txt"], None, "text.txt is not an image that can be read"),
     (["predict", "text.txt", "--run", "no"], None, "no is not the folder of a run"),
     (["train", "--resume", "RUN", "--model", "mlp"], None, "has model cnn, and mlp came"),
+    (["train", "--resume", "RUN", "--compile"], None, "has compile False, and True came"),
     (["train", "--resume", "RUN", "--epochs", "9"], None, "has epochs 1, and 9 came"),
     (["train", "--resume", "RUN", "--out", "new"], None, "leave out --out"),
     (["train", "--resume", "RUN"], damaged_state, "is not a readable safetensors file"),

@@ -1,9 +1,11 @@
 import ctypes
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +143,56 @@ def test_the_key_holds_the_host_and_the_level(monkeypatch):
     assert native._key("text", 2) != before
     monkeypatch.setattr(native, "_host", lambda: "another processor")
     assert native._key("text", 1) != before
+
+
+def named(constants, emitted):
+    """Kernels by name, which note when they are emitted."""
+
+    def emit(constant):
+        emitted.append(constant)
+        return text_of(constant)
+
+    return {f"add {c}": lambda c=c: emit(c) for c in constants}
+
+
+def test_by_name_only_what_is_unknown_is_emitted():
+    emitted = []
+    codes = native.load_named(named([31, 32], emitted))
+    assert emitted == [31, 32]
+    assert {name: call(code, 1.0) for name, code in codes.items()} == {"add 31": 32, "add 32": 33}
+    again = native.load_named(named([32, 33], emitted))
+    assert emitted == [31, 32, 33]
+    assert again["add 32"] is codes["add 32"]
+
+
+def test_by_name_code_comes_from_the_cache():
+    native.load_named(named([34], []))
+    emitted = []
+    codes = native.load_named(named([34], emitted))
+    assert emitted == []
+    assert call(codes["add 34"], 1.0) == 35
+
+
+def test_by_name_another_version_of_the_compiler_emits_anew(monkeypatch):
+    native.load_named(named([35], []))
+    monkeypatch.setattr(native, "_version", lambda: "another version")
+    emitted = []
+    native.load_named(named([35], emitted))
+    assert emitted == [35]
+
+
+def test_the_version_changes_with_the_files_that_emit(monkeypatch, tmp_path):
+    copy = shutil.copytree(Path(native.__file__).parent, tmp_path / "compile")
+    versions = [native._version()]
+    monkeypatch.setattr(native, "__file__", str(copy / "native.py"))
+    native._version.cache_clear()
+    versions.append(native._version())
+    with (copy / "tiles.py").open("a") as file:
+        file.write("\n")
+    native._version.cache_clear()
+    versions.append(native._version())
+    native._version.cache_clear()
+    assert versions[0] == versions[1] != versions[2]
 
 
 def test_it_runs_without_a_folder_for_the_cache(tmp_path, monkeypatch):

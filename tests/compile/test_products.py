@@ -21,10 +21,11 @@ def guarded(shape, dtype, fill):
     return memory, memory[GUARD : GUARD + size].reshape(shape)
 
 
-def caller(kernel, operands):
+def caller(kernel, operands, scratch=None):
     """A call of the kernel: (begin, end, first)."""
     arrays = [operands[role] for role in kernel.operands if role != "scratch"]
-    scratch = np.full(kernel.scratch + GUARD, 0xFF, np.uint8)  # NaN to whoever reads it unwritten
+    if scratch is None:  # NaN to whoever reads it unwritten
+        scratch = np.full(kernel.scratch + GUARD, 0xFF, np.uint8)
     arrays += [scratch] * ("scratch" in kernel.operands)
     buffers = np.array([array.ctypes.data for array in arrays], np.int64)
     arguments = np.zeros(2 * len(arrays), np.int64)
@@ -37,6 +38,7 @@ def caller(kernel, operands):
         function(buffers.ctypes.data, arguments.ctypes.data, begin, end, first)
         assert code and (scratch[kernel.scratch :] == 0xFF).all()
 
+    call.scratch = scratch
     return call
 
 
@@ -147,6 +149,46 @@ def test_blocks(size, layout, keep):
     """More rows, or more of k, than are taken at once; b packed for each call or for all."""
     spec, *rest = operands(np.random.default_rng(0), "float32", *size, layout=layout)
     check(replace(spec, keep=keep), *rest, two)
+
+
+@pytest.mark.parametrize("size", [(300, 5, 20), (20, 900, 20), (400, 401, 21)], ids=str)
+@pytest.mark.parametrize("layout", ["cc", "tt"])
+def test_packed_by_another_product(size, layout):
+    """A product of other rows and another a reads what the first one has packed."""
+    rows, inner, columns = size
+    spec, given, _ = operands(np.random.default_rng(0), "float32", *size, layout=layout)
+    spec = replace(spec, keep=True)
+    packs = caller(matmul(spec), given)
+    packs(0, 1)
+    other, more, memory = operands(
+        np.random.default_rng(1), "float32", 7, inner, columns, layout="s" + layout[1]
+    )
+    more["b"] = np.full_like(given["b"], np.nan)  # it is not read any more
+    kernel = matmul(replace(other, keep=True, packed=True))
+    assert kernel.scratch == matmul(spec).scratch
+    reads = caller(kernel, more, packs.scratch)
+    reads(0, 3, 1)
+    reads(3, 7, 0)
+    want = more["a"].astype("float64") @ given["b"]
+    scale = max(1, np.abs(want).max())
+    np.testing.assert_allclose(more["c"] / scale, want / scale, atol=2e-6, rtol=0)
+    assert (memory[:GUARD] == 7).all() and (memory[-GUARD:] == 7).all()
+
+
+def test_planning_emits_nothing(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("emitted")
+
+    monkeypatch.setattr(tiles.Emitter, "text", refuse)
+    kernel = matmul(MatmulSpec("float32", 8, 9, 10, (9, 1), (10, 1), 10))
+    assert "rows=8" in kernel.name
+    with pytest.raises(AssertionError, match="emitted"):
+        assert kernel.text
+
+
+def test_a_kernel_is_emitted_the_same_each_time():
+    kernel = matmul(MatmulSpec("float32", 8, 900, 10, (900, 1), (10, 1), 10, keep=True))
+    assert kernel.text == kernel.text
 
 
 @pytest.mark.parametrize("layout", ["cc", "ct", "tc"])

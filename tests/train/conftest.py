@@ -20,7 +20,13 @@ def data():
 
 
 @pytest.fixture
-def build(data):
+def compiled():
+    """Whether `build` compiles; tests that are to hold both ways are parametrized with it."""
+    return False
+
+
+@pytest.fixture
+def build(data, compiled):
     """A function that makes a trainer and its loader: dropout, shuffling, noise and a schedule."""
 
     def make(epochs=4, seed=3, callbacks=(), **options):
@@ -43,6 +49,7 @@ def build(data):
         )
         optimizer = optim.AdamW(model.parameters(), lr=0.01)
         schedule = optim.WarmupCosine(optimizer, 3, epochs * len(loader))
-        return Trainer(model, optimizer, schedule=schedule, callbacks=callbacks, **options), loader
+        options = {"schedule": schedule, "callbacks": callbacks, "compile": compiled, **options}
+        return Trainer(model, optimizer, **options), loader
 
     return make

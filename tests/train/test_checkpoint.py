@@ -10,6 +10,8 @@ from descend.formats import load_safetensors
 from descend.functions import random
 from descend.train import Callback, Checkpoint, load_checkpoint, save_checkpoint
 
+both_ways = pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+
 
 class StopAt(Callback):
     def __init__(self, step):
@@ -63,7 +65,10 @@ def resumed(build, data, folder):
     return trainer, loader
 
 
-@pytest.mark.parametrize("step", [1, 7, 10, 14, 27])  # an epoch has 7
+@pytest.mark.parametrize(
+    ("step", "compiled"),  # an epoch has 7
+    [(1, False), (7, False), (10, False), (14, False), (27, False), (10, True), (14, True)],
+)
 def test_stopped_after_any_step(build, data, whole, tmp_path, step):
     trainer, loader = build(callbacks=[StopAt(step), Checkpoint(tmp_path)])
     trainer.fit(loader, 4, DataLoader(data, 16))
@@ -73,7 +78,7 @@ def test_stopped_after_any_step(build, data, whole, tmp_path, step):
     assert_same(final(trainer), whole)
 
 
-@pytest.mark.parametrize("step", [7, 10])
+@pytest.mark.parametrize(("step", "compiled"), [(7, False), (10, False), (10, True)])
 def test_fit_called_again_goes_on(build, data, whole, step):
     trainer, loader = build(callbacks=[StopAt(step)])
     trainer.fit(loader, 4, DataLoader(data, 16))
@@ -81,6 +86,7 @@ def test_fit_called_again_goes_on(build, data, whole, step):
     assert_same(final(trainer), whole)
 
 
+@both_ways
 def test_stopped_in_the_test_of_an_epoch(build, data, whole, tmp_path):
     test = StopInTest(DataLoader(data, 16))
     trainer, loader = build(callbacks=[Checkpoint(tmp_path)])
@@ -92,6 +98,7 @@ def test_stopped_in_the_test_of_an_epoch(build, data, whole, tmp_path):
     assert_same(final(trainer), whole)
 
 
+@both_ways
 def test_stopped_again_and_again(build, data, whole, tmp_path):
     trainer, loader = build(callbacks=[StopAt(5), Checkpoint(tmp_path)])
     trainer.fit(loader, 4, DataLoader(data, 16))
@@ -102,6 +109,7 @@ def test_stopped_again_and_again(build, data, whole, tmp_path):
     assert_same(final(trainer), whole)
 
 
+@both_ways
 def test_same_seed_same_run(build, data, whole):
     trainer, loader = build()
     trainer.fit(loader, 4, DataLoader(data, 16))

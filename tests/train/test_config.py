@@ -5,7 +5,7 @@ import pytest
 
 from descend.train.config import Config
 
-CONFIG = Config("my.npz", "mlp", 3, 8, 0.5, 7, "cpu", (1, 8, 8), ("cat", "dög"))
+CONFIG = Config("my.npz", "mlp", 3, 8, 0.5, 7, "cpu", False, (1, 8, 8), ("cat", "dög"))
 
 
 def test_what_was_saved_is_loaded(tmp_path):
@@ -29,6 +29,7 @@ def test_what_was_saved_is_loaded(tmp_path):
         ({"lr": math.nan}, "lr is nan"),
         ({"lr": math.inf}, "lr is inf"),
         ({"lr": "fast"}, "lr is 'fast'"),
+        ({"compile": 1}, "compile is 1, true or false is needed"),
     ],
 )
 def test_settings_that_make_no_sense(wrong, message):
@@ -52,6 +53,16 @@ def test_damaged_files(tmp_path, change, message):
     path.write_text(json.dumps(values))
     with pytest.raises(ValueError, match=message):
         Config.load(path)
+
+
+def test_a_run_of_before_there_was_a_compiler_goes_on_without(tmp_path):
+    path = tmp_path / "config.json"
+    Config(input_shape=(1, 8, 8), classes=("a", "b")).save(path)
+    assert Config.load(path).compile
+    values = json.loads(path.read_text())
+    del values["compile"]
+    path.write_text(json.dumps(values))
+    assert not Config.load(path).compile
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "\0"])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import descend
 from descend import Variable
 from descend.train import accuracy
 from descend.train.metrics import Means
@@ -23,6 +24,20 @@ def test_accuracy_of_every_pixel():
 def test_scores_that_are_nan_are_wrong_and_infinite_ones_are_not():
     y = np.array([[np.nan, 0.0], [np.inf, 0.0], [0.0, np.nan]])
     assert accuracy(y, np.array([0, 0, 1])) == pytest.approx(1 / 3)
+
+
+def test_compiled_accuracy():
+    @descend.compile
+    def measure(y, t):
+        return accuracy(y, t)
+
+    y = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    t = np.arange(50) % 4
+    y[:3, 1] = np.nan
+    y[3, 0] = np.inf
+    assert float(measure(y, t)) == pytest.approx(accuracy(y, t))
+    with pytest.raises(ValueError, match="do not meet: scores"):
+        measure(y, t[:9])
 
 
 def test_no_samples():

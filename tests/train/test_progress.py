@@ -1,9 +1,12 @@
 import io
+import re
 
 import pytest
 
+from descend import nn, optim
+from descend.compile import is_available
 from descend.data import DataLoader
-from descend.train import Progress
+from descend.train import Progress, Trainer
 from descend.train.progress import row_words, words
 
 
@@ -27,6 +30,20 @@ def test_plain_lines_where_there_is_no_terminal(build, data):
     assert len(lines) == 2
     assert lines[1] == f"epoch 2/2  {row_words(row)}  {row['seconds']:.1f} s"
     assert "\x1b" not in file.getvalue()
+
+
+@pytest.mark.skipif(not is_available(), reason="needs the compiler")
+def test_compiling_has_its_line(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path))
+    for source in ("", ", from the cache"):
+        file = io.StringIO()
+        model = nn.Linear(6, 2)
+        trainer = Trainer(model, optim.SGD(model.parameters()), callbacks=[Progress(file)])
+        trainer.fit([data[:]], 2)
+        lines = file.getvalue().splitlines()
+        # Kernels that this process has loaded before are as good as those in the cache.
+        assert re.fullmatch(rf"compiled in \d+\.\d s({source or '(, from the cache)?'})", lines[0])
+        assert [line[:9] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
 
 
 def test_a_line_is_flushed_when_its_epoch_is_over(build):

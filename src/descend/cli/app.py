@@ -84,6 +84,14 @@ def train(
             metavar="cpu|gpu", help="Where to compute; gpu needs CuPy.", show_default=DEFAULT.device
         ),
     ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Train with native code, made for this network; or op by op, to compare.",
+            show_default="compile",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +119,7 @@ def train(
         "lr": lr,
         "seed": seed,
         "device": device,
+        "compile": compile,
     }
     given = {name: value for name, value in given.items() if value is not None}
     return start_run(given, out) if resume is None else resume_run(resume, given, out)

@@ -11,3 +11,15 @@ from descend.compile.compiled import Compiled as Compiled
 from descend.compile.compiled import compile as compile
 from descend.compile.compiled import is_available as is_available
 from descend.compile.errors import TraceError as TraceError
+from descend.core import acceleration
+
+
+def _accelerator() -> acceleration.Accelerator | None:
+    if not is_available():
+        return None
+    from descend.compile.eager import EAGER
+
+    return EAGER
+
+
+acceleration.install(_accelerator)

@@ -148,7 +148,9 @@ class Compiled:
                 self.seconds += perf_counter() - start
                 self.recordings.setdefault(key, []).insert(0, recording)
             self.last = recording
-            return recording.run(found)
+            if not recording.is_out_of_bounds(found):
+                return recording.run(found)
+        return self.function(*args, **kwargs)  # which says what is wrong
 
     def _recording(self, key: Any, found: list[Any]) -> Recording | None:
         """A recording of such a call that still holds."""

@@ -522,7 +522,7 @@ class _Correlations:
                             rows = [e.at(seen, offset) for offset, _ in offsets]
                             outs = [e.at(e.at(to, column), offset) for _, offset in offsets]
                             sums = e.multiply(rows, b, vectors, levels)
-                            e.write(sums, outs, width, valid=valid)
+                            e.write(sums, outs, width)
 
                         e.row_tiles(0, points, tile_rows(vectors), tile)
 
@@ -565,7 +565,7 @@ class _Correlations:
                     return new
 
                 sums = e.loop(0, y.taps, 1, taps, [e.zero()] * height)
-                e.write([[total] for total in sums], outs, width, valid=valid)
+                e.write([[total] for total in sums], outs, width)
 
             e.row_tiles(0, points, 8, tile)
 

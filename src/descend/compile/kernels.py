@@ -58,6 +58,22 @@ class Access:
     anywhere: bool = False
 
 
+@dataclass(frozen=True)
+class Packing:
+    """What a kernel writes to its scratch in its first call, and reads in all calls of a band.
+
+    Two that are equal write the same. ``text`` and ``emit`` are those of the kernel that reads
+    what is there already.
+    """
+
+    buffer: Buffer
+    """Where it comes from."""
+    form: object
+    """All else that it depends on."""
+    text: Callable[[], str] = field(compare=False)
+    emit: Callable[[], str] = field(compare=False)
+
+
 @dataclass(eq=False)
 class Kernel:
     """One native function call over rows."""
@@ -93,6 +109,10 @@ class Kernel:
     """Where the arguments of a host call lie: buffer, offset, strides, shape."""
     adds: list[Buffer] = field(default_factory=list[Buffer])
     """The partial buffers that it adds to."""
+    packing: Packing | None = None
+    """What it keeps in scratch through a band (None: all there is for one call only)."""
+    packed_by: Kernel | None = None
+    """The kernel whose scratch it reads in place of its own."""
 
 
 def of_loop(loop: Loop) -> Kernel:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 from descend.compile.graph import Node
-from descend.compile.kernels import Access, Buffer, Kernel, of_loop
+from descend.compile.kernels import Access, Buffer, Kernel, Packing, of_loop
 from descend.compile.loops import Expr, Loop, Store, View
 
 NEEDS_MEMORY = frozenset("matmul convolve convolve_input convolve_weight philox host part".split())
@@ -33,7 +33,6 @@ def lower(node: Node, operands: list[Operand], result: Buffer, threads: int) -> 
 def supports(node: Node) -> bool:
     """Whether there is a kernel for this operation on operands of these dtypes."""
     if node.op == "matmul":
-        # a product over nothing is zeros: rare enough for NumPy
         return node.dtype.name in ("float32", "float64") and node.inputs[0].shape[-1] > 0
     if node.op.startswith("convolve"):
         from descend.compile import convolution
@@ -103,6 +102,11 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
         keep=not batch,
     )
     made = products.matmul(spec)
+    packing = None
+    if spec.keep and made.scratch:
+        packed = products.matmul(replace(spec, packed=True))
+        form = (spec.dtype, b.offset, spec.b, inner, columns)
+        packing = Packing(b.buffer, form, lambda: packed.name, packed.emit)
     if batch:
         accesses = [
             Access(x.buffer, x.offset, (*step, *x.strides[-2:]), (*batch, *x.node.shape[-2:]))
@@ -129,6 +133,7 @@ def _matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -
             scratch=made.scratch,
             block=made.block,
             product=True,
+            packing=packing,
         )
     ]
 
@@ -141,9 +146,7 @@ def _is_long(rows: int, inner: int, columns: int) -> bool:
     return inner >= 2 * columns and columns >= 2 * rows and rows >= 32
 
 
-def _long_matmul(
-    node: Node, operands: list[Operand], result: Buffer, threads: int
-) -> list[Kernel]:
+def _long_matmul(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
     """A product whose sums are cut into a part for each thread, and the sum of the parts."""
     from descend.compile import products
 
@@ -254,7 +257,9 @@ def _convolution(node: Node, operands: list[Operand], result: Buffer, threads: i
                 writes=writes,
                 text=lambda part=part: part.name,
                 emit=part.emit,
-                title=f"{node.op} {_sizes(spec)} {form}" if "weight" not in roles else "pack weight",
+                title=f"{node.op} {_sizes(spec)} {form}"
+                if "weight" not in roles
+                else "pack weight",
                 operations=_multiplications(node) if "weight" not in roles else 0,
                 scratch=part.scratch,
                 block=part.block,

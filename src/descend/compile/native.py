@@ -115,6 +115,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+compiled = 0
+"""How many texts this process has compiled; those found in the cache do not count."""
+
 _loaded: weakref.WeakValueDictionary[str, Code] = weakref.WeakValueDictionary()
 
 
@@ -134,6 +137,7 @@ def _version() -> str:
 
 def _load(items: Iterable[tuple[str, Callable[[], str]]], level: int) -> dict[str, Code]:
     """The machine code under each key, that of unknown ones from the text beside it."""
+    global compiled
     codes: dict[str, Code] = {}
     waiting: dict[str, Future[bytes]] = {}
     with ThreadPoolExecutor(available_cores(), "descend-compile") as executor:
@@ -146,6 +150,7 @@ def _load(items: Iterable[tuple[str, Callable[[], str]]], level: int) -> dict[st
                 waiting[key] = executor.submit(_make, key, emit(), level)
         for key, data in waiting.items():
             codes[key] = _link(key, data.result())
+    compiled += len(waiting)
     return codes
 
 
@@ -247,6 +252,9 @@ def _host() -> str:
     """What machine code depends on beside the text; and LLVM is ready after the first call."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # Strength reduction takes half of the time that a product takes to compile, and gains nothing
+    # where addresses are computed outside of the loops.
+    llvm.set_option("", "-disable-lsr")
     return "\n".join(
         (
             f"format {FORMAT}, llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}",

@@ -54,6 +54,8 @@ class MatmulSpec:
     """Whether the product is added to c."""
     keep: bool = False
     """Whether a band calls the kernel for many blocks with one b, which is packed only once."""
+    packed: bool = False
+    """Whether scratch has b already, from a kept product of the same dtype, inner and b."""
 
 
 def supports(spec: MatmulSpec) -> bool:
@@ -174,10 +176,11 @@ class _Product:
             def block(start: Index) -> None:
                 packing: list[Value] = []
                 stop = rows[1]
-                if self.keep:
+                if self.keep and not spec.packed:
                     packing.append(e.compare(e.first, "!=", 0))
-                if self.in_blocks:
+                if self.in_blocks and not spec.packed:
                     packing.append(e.compare(start, "==", rows[0]))
+                if self.in_blocks:
                     stop = e.least(e.add(start, self.block), stop)
                 condition = None
                 for one in packing:
@@ -225,15 +228,12 @@ class _Product:
                 place = self.memory
                 if self.keep:
                     place = e.at(place, e.times(k, self.padded))
-                if packing is not None:
-                    place = e.at(place, e.b.mul(e.index(j), e.index(count)))
-                level = Level(count, spec.a[1], wide, spec.b[0])
-                if spec.b[1] == 1:
-                    self.tiles(a, c, place, level, j, rows, vectors, width, add, source, packing)
-                    return
+                if self.keep or self.in_blocks:
+                    place = e.at(place, e.product(j, count))
+                level = Level(count, spec.a[1], wide)
                 if packing is not None:
                     e.when(packing, lambda: self.pack(place, source, count, vectors, width))
-                else:
+                elif not spec.packed:
                     self.pack(place, source, count, vectors, width)
                 self.tiles(a, c, place, level, j, rows, vectors, width, add)
 
@@ -250,42 +250,19 @@ class _Product:
         vectors: int,
         width: int,
         add: Any,
-        source: Value | None = None,
-        packing: Value | None = None,
     ) -> None:
-        """All rows of a block times one panel; the first tile packs it from ``source``."""
+        """All rows of a block times one panel."""
         e, spec = self.e, self.spec
-        start, stop = rows
         c = e.at(c, column)
 
-        def tile(
-            i: Index, height: int, valid: Index | None, packed_from: Value | None = None
-        ) -> None:
+        def tile(i: Index, height: int, valid: Index | None) -> None:
             offsets = [self.row(i, r, valid) for r in range(height)]
-            here = [e.at(a, e.times(i, spec.a[0]))] * height
-            here = [e.at(p, e.times(r, spec.a[0])) for p, r in zip(here, offsets, strict=True)]
-            end = None if packed_from is None else width
-            sums = e.multiply(here, panel, vectors, [level], source=packed_from, width=end)
-            there = e.at(c, e.times(i, spec.c))
-            out = [e.at(there, r * spec.c) for r in range(height)]
-            e.write(sums, out, width, add=add, valid=valid)
+            here, there = e.at(a, e.times(i, spec.a[0])), e.at(c, e.times(i, spec.c))
+            sources = [e.at(here, e.times(r, spec.a[0])) for r in offsets]
+            sums = e.multiply(sources, panel, vectors, [level])
+            e.write(sums, [e.at(there, e.times(r, spec.c)) for r in offsets], width, add=add)
 
-        usual = min(tile_rows(vectors), spec.rows)
-        if source is not None:
-            height = usual
-            if isinstance(start, int) and isinstance(stop, int):
-                height = min(height, stop - start)
-                tile(start, height, None, source)
-                start = start + height
-            else:
-                begin = start
-                is_first = e.compare(begin, "<", stop)
-                if packing is not None:
-                    is_first = e.b.and_(packing, is_first)
-                e.when(is_first, lambda: tile(begin, height, e.subtract(stop, begin), source))
-                done = e.b.select(is_first, e.index(height), e.index(0))
-                start = e.least(e.add(begin, done), stop)
-        e.row_tiles(start, stop, usual, tile)
+        e.row_tiles(*rows, min(tile_rows(vectors), spec.rows), tile)
 
     def row(self, i: Index, r: int, valid: Index | None) -> Index:
         """Row r of a tile, or the last one that is there."""
@@ -294,7 +271,7 @@ class _Product:
         return self.e.least(r, self.e.subtract(valid, 1))
 
     def pack(self, panel: Value, source: Value, count: Index, vectors: int, width: int) -> None:
-        """Columns of b that do not lie side by side to a panel, zeros behind them."""
+        """A panel's columns of b, side by side, zeros behind them."""
         e = self.e
         lanes, wide = e.lanes, vectors * e.lanes
         k_stride, stride = self.spec.b
@@ -312,6 +289,16 @@ class _Product:
 
             e.loop(0, columns, 1, element)
 
+        if stride == 1:
+
+            def line(k: Index) -> None:
+                row, place = e.at(source, e.times(k, k_stride)), e.at(panel, e.times(k, wide))
+                for j in range(vectors):
+                    x = e.load(e.at(row, j * lanes), width if j == vectors - 1 else None)
+                    e.store(x, e.at(place, j * lanes))
+
+            e.loop(0, count, 1, line)
+            return
         whole: Index = 0
         if k_stride == 1:
             whole = e.subtract(count, e.divide(count, lanes)[1])

@@ -22,6 +22,7 @@ from descend.compile.graph import Graph, Node
 from descend.compile.lazy_array import LazyArray, as_node, native
 from descend.compile.memory import Memory
 from descend.compile.passes import optimized
+from descend.compile.passes.bounds import bounds
 from descend.compile.runtime import Executable
 from descend.compile.trace import Source, Trace, array_now, check_nothing_is_kept
 from descend.core import Variable
@@ -54,6 +55,37 @@ class Effect:
         return found[self.index] if self.owner is None else self.owner
 
 
+class Guard:
+    """A small program that is run first: does an index leave its axis?"""
+
+    def __init__(self, graph: Graph) -> None:
+        used = {x for node in graph.nodes for x in node.inputs}
+        self.inputs = [i for i, x in enumerate(graph.inputs) if x in used]
+        given = [graph.inputs[i] for i in self.inputs]
+        self.executable = Executable(optimized(Graph(given, graph.outputs)))
+        self.flag = np.zeros((), bool)
+        self.seen: list[Any] = [None] * len(given)
+        self.executable.set_output(0, self.flag.ctypes.data)
+
+    @classmethod
+    def of(cls, graph: Graph) -> Guard | None:
+        """The guard of a graph, if it has indices to be looked at."""
+        found = bounds(graph)
+        return None if found is None else cls(found)
+
+    def fires(self, arrays: list[Any]) -> bool:
+        """Whether an index in these arrays is outside."""
+        for i, array in enumerate(arrays):
+            if array is self.seen[i]:
+                continue
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                array = arrays[i] = np.array(array, order="C")
+            self.seen[i] = array
+            self.executable.set_input(i, array)
+        self.executable.execute(arrays, [self.flag])
+        return bool(self.flag)
+
+
 class Recording:
     """What one kind of call does."""
 
@@ -78,7 +110,9 @@ class Recording:
             places.update({x: -1 - i for i, x in enumerate(inputs)})
             self.places = [places[x] for x in self.handed]
             outputs = [*outputs, *own]
-        graph = optimized(Graph(inputs, outputs))
+        recorded = Graph(inputs, outputs)
+        self.guard = Guard.of(recorded)
+        graph = optimized(recorded)
         self.sources = [trace.inputs[x] for x in graph.inputs]
         self.settings = list(trace.settings.values())
         self.grad_states = [
@@ -164,6 +198,12 @@ class Recording:
         return True
 
     # ---- running ----------------------------------------------------------------------------
+
+    def is_out_of_bounds(self, found: list[Any]) -> bool:
+        """Whether an index among the arguments is outside of its axis."""
+        return self.guard is not None and self.guard.fires(
+            [_array_of(self.sources[i], found) for i in self.guard.inputs]
+        )
 
     def run(self, found: list[Any]) -> Any:
         """What the function answers for these arguments."""

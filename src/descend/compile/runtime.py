@@ -16,6 +16,7 @@ from descend.compile.llvm import TYPES
 from descend.compile.passes.buffers import ALIGNMENT, Plan, plan
 from descend.compile.passes.fuse import fuse
 from descend.compile.passes.host import called
+from descend.compile.passes.packing import share_packing
 from descend.compile.passes.schedule import Band, Schedule, schedule
 
 SMALL = 60_000
@@ -51,6 +52,7 @@ class Executable:
             y.kind = "output"
         for band in self.schedule.bands:
             band.local = [b for b in band.local if b.kind == "inner"]
+        share_packing(self.schedule.bands)
         blocks = {band: band.block(self.threads) for band in self.schedule.bands}
         self.blocks = blocks
         self.plan = plan(self.schedule, blocks, self.threads)

@@ -68,7 +68,6 @@ class Level:
     count: Index
     a: int
     b: int
-    source: int = 0
 
 
 @lru_cache
@@ -161,6 +160,12 @@ class Emitter:
         if isinstance(x, int):
             return x * y
         return x if y == 1 else self.b.mul(x, self.index(y))
+
+    def product(self, x: Index, y: Index) -> Index:
+        """x * y, known if both are."""
+        if isinstance(y, int):
+            return self.times(x, y)
+        return self.times(y, x) if isinstance(x, int) else self.b.mul(x, y)
 
     def divide(self, x: Index, y: int) -> tuple[Index, Index]:
         """x // y and x % y of a number not below 0."""
@@ -356,27 +361,20 @@ class Emitter:
         vectors: int,
         levels: Sequence[Level],
         *,
-        source: Value | None = None,
         width: int | None = None,
     ) -> list[list[Value]]:
         """The sums over all levels of an element of a row times vectors of the panel.
 
         ``rows`` are the addresses of each row's first element; the last vector has ``width``
-        elements. With ``source`` the vectors are read there and written to the panel on the way.
+        elements.
         """
         levels = merged(levels)
         sums = [self.zero() for _ in range(len(rows) * vectors)]
 
-        def step(a: Index, b: Index, s: Index, sums: list[Value]) -> list[Value]:
+        def step(a: Index, b: Index, sums: list[Value]) -> list[Value]:
             ends = [*[self.lanes] * (vectors - 1), width]
-            place = panel if source is None else source
-            offset = b if source is None else s
-            loaded: list[Value] = []
-            for j, end in enumerate(ends):
-                x = self.load(self.at(self.at(place, offset), j * self.lanes), end)
-                loaded.append(x)
-                if source is not None:
-                    self.store(x, self.at(self.at(panel, b), j * self.lanes))
+            place = self.at(panel, b)
+            loaded = [self.load(self.at(place, j * self.lanes), end) for j, end in enumerate(ends)]
             new: list[Value] = []
             for i, row in enumerate(rows):
                 element = self.spread(self.load_scalar(self.at(row, a)))
@@ -384,42 +382,34 @@ class Emitter:
                 new += [self.fma(element, x, y) for x, y in zip(loaded, old, strict=True)]
             return new
 
-        def run(depth: int, a: Index, b: Index, s: Index, sums: list[Value]) -> list[Value]:
+        def run(depth: int, a: Index, b: Index, sums: list[Value]) -> list[Value]:
             if depth == len(levels):
-                return step(a, b, s, sums)
+                return step(a, b, sums)
             level = levels[depth]
 
-            def turn(a: Index, b: Index, s: Index, times: int, sums: list[Value]) -> list[Value]:
+            def turn(a: Index, b: Index, times: int, sums: list[Value]) -> list[Value]:
                 for u in range(times):
-                    sums = run(
-                        depth + 1,
-                        self.add(a, u * level.a),
-                        self.add(b, u * level.b),
-                        self.add(s, u * level.source),
-                        sums,
-                    )
+                    here = self.add(a, u * level.a), self.add(b, u * level.b)
+                    sums = run(depth + 1, *here, sums)
                 return sums
 
             known = isinstance(level.count, int)
             if known and level.count <= (2 * UNROLL if depth == len(levels) - 1 else 1):
-                return turn(a, b, s, level.count, sums)
+                return turn(a, b, level.count, sums)
             unroll = UNROLL if depth == len(levels) - 1 else 1
 
-            def body(i: Value, a: Value, b: Value, s: Value, *sums: Value) -> list[Value]:
-                new = turn(a, b, s, unroll, list(sums))
-                steps = (level.a, level.b, level.source)
-                moved = [self.add(x, unroll * d) for x, d in zip((a, b, s), steps, strict=True)]
-                return [*moved, *new]
+            def body(i: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
+                new = turn(a, b, unroll, list(sums))
+                return [self.add(a, unroll * level.a), self.add(b, unroll * level.b), *new]
 
             whole = self.subtract(level.count, self.divide(level.count, unroll)[1])
-            start = [self.index(a), self.index(b), self.index(s), *sums]
-            a, b, s, *sums = self.loop(0, whole, unroll, body, start)
+            a, b, *sums = self.loop(0, whole, unroll, body, [self.index(a), self.index(b), *sums])
             if known:
-                return turn(a, b, s, level.count - whole, sums)
+                return turn(a, b, level.count - whole, sums)
             unroll = 1
-            return self.loop(whole, level.count, 1, body, [a, b, s, *sums])[3:]
+            return self.loop(whole, level.count, 1, body, [a, b, *sums])[2:]
 
-        flat = run(0, 0, 0, 0, sums)
+        flat = run(0, 0, 0, sums)
         return [flat[i * vectors : (i + 1) * vectors] for i in range(len(rows))]
 
     def write(
@@ -429,31 +419,22 @@ class Emitter:
         width: int,
         *,
         add: Value | bool = False,
-        valid: Index | None = None,
     ) -> None:
         """A tile's sums to its rows, the last vector ``width`` elements wide.
 
-        ``add`` says whether to add to what is there; rows from number ``valid`` on are left out.
+        ``add`` says whether to add to what is there. Two rows may be one, with the same sums: all
+        are read before any is written.
         """
-        if not isinstance(add, bool):
-            with self.b.if_else(add) as (then, otherwise):
-                with then:
-                    self.write(sums, rows, width, add=True, valid=valid)
-                with otherwise:
-                    self.write(sums, rows, width, valid=valid)
-            return
-
-        def write_row(i: int) -> None:
-            for j, x in enumerate(sums[i]):
-                place = self.at(rows[i], j * self.lanes)
-                end = width if j == len(sums[i]) - 1 else self.lanes
-                self.store(self.b.fadd(self.load(place, end), x) if add else x, place, end)
-
-        for i in range(len(rows)):
-            if valid is None or i == 0:
-                write_row(i)
-            else:
-                self.when(self.compare(i, "<", valid), lambda i=i: write_row(i))
+        ends = [*[self.lanes] * (len(sums[0]) - 1), width]
+        places = [(self.at(row, j * self.lanes), end) for row in rows for j, end in enumerate(ends)]
+        new = [x for line in sums for x in line]
+        if add is not False:
+            old = [self.load(place, end) for place, end in places]
+            if add is not True:
+                old = [self.b.select(add, x, self.zero()) for x in old]
+            new = [self.b.fadd(x, y) for x, y in zip(old, new, strict=True)]
+        for x, (place, end) in zip(new, places, strict=True):
+            self.store(x, place, end)
 
     def row_tiles(
         self,
@@ -515,10 +496,8 @@ def merged(levels: Sequence[Level]) -> list[Level]:
             continue
         if loops and isinstance(level.count, int) and isinstance(loops[-1].count, int):
             outer = loops[-1]
-            steps = (level.a * level.count, level.b * level.count, level.source * level.count)
-            if steps == (outer.a, outer.b, outer.source):
-                count = outer.count * level.count
-                loops[-1] = Level(count, level.a, level.b, level.source)
+            if (level.a * level.count, level.b * level.count) == (outer.a, outer.b):
+                loops[-1] = Level(outer.count * level.count, level.a, level.b)
                 continue
         loops.append(level)
     return loops

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.core import debugging
+from descend.core import acceleration, debugging
 from descend.core.arrays import as_array, get_array_module, sum_to
 from descend.core.config import config, using_config
 from descend.core.errors import kind_of
@@ -172,7 +172,9 @@ def propagate(
         if debug:
             debugging.check_unchanged(function)
         wanted = function.edges if edges is None else edges[function]
-        if plain:
+        if plain and function.native_rule:
+            gxs = acceleration.backward(function, gys)
+        elif plain:
             gxs = function.backward(*gys, **function.kept)
         else:
             gxs = function.gradients(gys, wanted, create_graph) if wanted else ()

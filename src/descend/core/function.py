@@ -16,7 +16,7 @@ from weakref import ref
 import numpy as np
 from numpy import ndarray
 
-from descend.core import debugging
+from descend.core import acceleration, debugging
 from descend.core.arrays import Array, as_array, is_array
 from descend.core.config import config
 from descend.core.errors import OperandError, shape_of
@@ -63,6 +63,12 @@ class Function:
     kept_for: ClassVar[dict[str, int]] = {}
     """Arguments that the gradient of one input alone needs: ``{"x0": 1}`` keeps x0 for that of x1,
     and hands None to the rule where x1 is a constant."""
+
+    native_forward: ClassVar[bool] = False
+    """Whether ``forward`` is better left to the compiler where arrays are large."""
+
+    native_rule: ClassVar[bool] = False
+    """Whether ``backward`` is, too."""
 
     argument_names: ClassVar[tuple[str, ...]] = ()
     _keeps: ClassVar[tuple[tuple[str, str, int, int | None], ...]] = ()
@@ -140,6 +146,8 @@ class Function:
                     edges.append(None)
             if trace is not None:
                 y = trace.forward(self, arrays)
+            elif self.native_forward:
+                y = acceleration.forward(self, arrays)
             else:  # one argument is the commonest case, and a call without a star costs half
                 y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
@@ -236,6 +244,8 @@ class Function:
         if edges is not self.edges:  # fewer are wanted; a copy, as another thread may walk here too
             rule = object.__new__(type(self))
             rule.__dict__.update(self.__dict__, edges=edges)
+        if self.native_rule and not create_graph:
+            return acceleration.backward(rule, gys)
         return rule.backward(*gys, **kept)
 
     def _kept_as_variables(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
+from descend.core.acceleration import fused
 from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
 from descend.functions.arithmetic import UNARY
@@ -24,6 +25,7 @@ class Sigmoid(Function):
     """
 
     samples = UNARY
+    native_forward = True
 
     def forward(self, x):
         xp = get_array_module(x)
@@ -43,6 +45,7 @@ class LogSigmoid(Function):
 
     name = "logsigmoid"
     samples = UNARY
+    native_forward = native_rule = True
 
     def forward(self, x):
         xp = get_array_module(x)
@@ -100,6 +103,7 @@ class LogSoftmax(Function):
 
     name = "log_softmax"
     samples = SOFTMAX
+    native_forward = native_rule = True
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
@@ -125,6 +129,7 @@ class Softmax(Function):
     """
 
     samples = SOFTMAX
+    native_forward = native_rule = True
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
@@ -159,12 +164,16 @@ def gelu(x, approximate="none"):
     >>> F.gelu(np.array([-1.0, 0.0, 1.0]))
     array([-0.15865525,  0.        ,  0.84134475])
     """
-    x = as_operand(x)
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate={approximate!r} came, "none" or "tanh" is needed')
+    return _gelu(as_operand(x), approximate=approximate)
+
+
+@fused
+def _gelu(x: Any, *, approximate: str) -> Any:
     if approximate == "none":
         return 0.5 * x * (1 + F.erf(x * sqrt(0.5)))
-    if approximate == "tanh":
-        return 0.5 * x * (1 + F.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
-    raise ValueError(f'gelu: approximate={approximate!r} came, "none" or "tanh" is needed')
+    return 0.5 * x * (1 + F.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 
 
 def _shifted(x: Any, axis: int) -> tuple[Any, Any]:

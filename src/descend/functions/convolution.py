@@ -25,6 +25,7 @@ class Convolution(Function):
     A bias (K,) is added if it is given.
     """
 
+    native_forward = True
     kept_for = {"x": 1, "weight": 0}
 
     def __init__(self, windows: Windows, groups: int = 1) -> None:
@@ -52,6 +53,7 @@ class TransposedConvolution(Function):
     The result is (N, C, lengths).
     """
 
+    native_forward = True
     kept_for = {"x": 1, "weight": 0}
 
     def __init__(self, windows: Windows, lengths: Lengths, groups: int = 1) -> None:
@@ -79,6 +81,7 @@ class WeightOfConvolution(Function):
     The result is (K, C / groups, size).
     """
 
+    native_forward = True
     kept_for = {"x0": 1, "x1": 0}
 
     def __init__(self, windows: Windows, shape: tuple[int, ...], groups: int = 1) -> None:

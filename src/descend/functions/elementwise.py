@@ -16,6 +16,7 @@ class Exp(Function):
     """
 
     samples = UNARY
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).exp(x)
@@ -32,6 +33,7 @@ class Expm1(Function):
     """
 
     samples = UNARY
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).expm1(x)
@@ -50,6 +52,7 @@ class Log(Function):
     """
 
     samples = POSITIVE
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).log(x)
@@ -66,6 +69,7 @@ class Log1p(Function):
     """
 
     samples = POSITIVE
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).log1p(x)
@@ -84,6 +88,8 @@ class Sin(Function):
     """
 
     samples = UNARY
+    native_forward = True
+    native_rule = True
 
     def forward(self, x):
         return get_array_module(x).sin(x)
@@ -100,6 +106,8 @@ class Cos(Function):
     """
 
     samples = UNARY
+    native_forward = True
+    native_rule = True
 
     def forward(self, x):
         return get_array_module(x).cos(x)
@@ -116,6 +124,7 @@ class Tan(Function):
     """
 
     samples = UNARY
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).tan(x)
@@ -132,6 +141,7 @@ class Tanh(Function):
     """
 
     samples = UNARY
+    native_forward = True
 
     def forward(self, x):
         return get_array_module(x).tanh(x)
@@ -148,6 +158,8 @@ class Sinh(Function):
     """
 
     samples = UNARY
+    native_forward = True
+    native_rule = True
 
     def forward(self, x):
         return get_array_module(x).sinh(x)
@@ -164,6 +176,8 @@ class Cosh(Function):
     """
 
     samples = UNARY
+    native_forward = True
+    native_rule = True
 
     def forward(self, x):
         return get_array_module(x).cosh(x)

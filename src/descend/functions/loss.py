@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from descend import functions as F
+from descend.core.acceleration import fused
 from descend.core.arrays import as_array, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import as_operand
@@ -33,7 +34,11 @@ def mse_loss(x, t, reduction="mean"):
     >>> F.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(2.)
     """
-    x, t = _pair("mse_loss", x, t)
+    return _squared_error(*_pair("mse_loss", x, t), reduction=reduction)
+
+
+@fused
+def _squared_error(x: Any, t: Any, *, reduction: str) -> Any:
     return _reduced("mse_loss", F.square(x - t), reduction)
 
 
@@ -82,10 +87,26 @@ def cross_entropy(
     x, t = as_operand(x), as_operand(t)
     axis = _class_axis("cross_entropy", x, axis)
     weight = _class_weight("cross_entropy", weight, x.shape[axis])
-    logp = F.log_softmax(x, axis)
+    settings = {"reduction": reduction, "label_smoothing": label_smoothing, "axis": axis}
     if t.dtype.kind == "f":
-        return _soft_cross_entropy(logp, t, weight, reduction, label_smoothing, axis)
-    index, counted = _class_index("cross_entropy", logp, t, ignore_index, axis)
+        return _soft_cross_entropy(x, t, weight, **settings)
+    index, counted = _class_index("cross_entropy", x, t, ignore_index, axis)
+    return _hard_cross_entropy(x, index, counted, weight, **settings)
+
+
+@fused
+def _hard_cross_entropy(
+    x: Any,
+    index: Any,
+    counted: Any,
+    weight: Any,
+    *,
+    reduction: str,
+    label_smoothing: float,
+    axis: int,
+) -> Any:
+    """Cross entropy with a class for each sample."""
+    logp = F.log_softmax(x, axis)
     each, share = _picked(logp, index, counted, weight, axis)
     if label_smoothing:
         spread = logp if weight is None else _times(_along(weight, logp, axis), logp)
@@ -131,8 +152,13 @@ def binary_cross_entropy_with_logits(x, t, weight=None, pos_weight=None, reducti
     >>> F.binary_cross_entropy_with_logits(x, t, reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
     """
+    x, t = _pair("binary_cross_entropy_with_logits", x, t)
+    return _binary_cross_entropy(x, t, weight, pos_weight, reduction=reduction)
+
+
+@fused
+def _binary_cross_entropy(x: Any, t: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
     name = "binary_cross_entropy_with_logits"
-    x, t = _pair(name, x, t)
     positive = t if pos_weight is None else t * pos_weight
     each = -_times(positive, F.logsigmoid(x)) - _times(1 - t, F.logsigmoid(-x))
     if each.shape == x.shape and weight is not None:
@@ -178,10 +204,12 @@ def _weighted(name: str, losses: Any, share: Any, reduction: str) -> Any:
 # ---- classes ----------------------------------------------------------------------------------
 
 
+@fused
 def _soft_cross_entropy(
-    logp: Any, t: Any, weight: Any, reduction: str, label_smoothing: float, axis: int
+    x: Any, t: Any, weight: Any, *, reduction: str, label_smoothing: float, axis: int
 ) -> Any:
     """Cross entropy with a probability for every class."""
+    logp = F.log_softmax(x, axis)
     if t.shape != logp.shape:
         raise ValueError(
             f"cross_entropy: x {logp.shape} and t {t.shape} of {t.dtype}, probabilities, must have "
@@ -232,6 +260,8 @@ def _class_index(name: str, x: Any, t: Any, ignore_index: int, axis: int) -> tup
                 raise ValueError(
                     f"{name}: t has the class {wrong}, x {x.shape} has classes 0 to {classes - 1}"
                 )
+    elif not isinstance(index, np.ndarray):  # below 0 it would count from the end
+        index = xp.where(index < 0, classes, index)
     return index, as_array(counted)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
+from descend.core.acceleration import fused
 from descend.core.arrays import as_array
 from descend.core.errors import kind_of, shape_of
 from descend.core.function import as_operand
@@ -40,8 +41,12 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     if x.dtype == np.float16:
         y = layer_norm(F.astype(x, np.float32), shape, weight, bias, eps)
         return F.astype(y, np.float16)
-    axes = tuple(range(-len(shape), 0))
-    centred = x + -F.mean(x, axes, keepdims=True)  # as in _centred
+    return _within_samples(x, weight, bias, axes=tuple(range(-len(shape), 0)), eps=eps)
+
+
+@fused
+def _within_samples(x: Any, weight: Any, bias: Any, *, axes: Any, eps: float) -> Any:
+    centred = x + -F.mean(x, axes, keepdims=True)  # x - mean would negate the whole gradient
     variance = F.mean(F.square(centred), axes, keepdims=True)
     y = centred * (variance + eps) ** -0.5
     y = y if weight is None else y * weight
@@ -86,23 +91,50 @@ def batch_norm(
         x = F.astype(x, np.float32)
         y = batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
         return F.astype(y, np.float16)
-    row = (1, -1) + (1,) * (x.ndim - 2)
     if training:
-        centred, variance = _centred(x, running_mean, running_var, momentum)
-    elif running_mean is None or running_var is None:
+        count = _count(x, running_mean, running_var)
+        y, mean, variance = _of_the_batch(x, weight, bias, eps=eps)
+        _move(running_mean, mean, momentum)
+        _move(running_var, array_of(variance) * (count / (count - 1)), momentum)
+        return y
+    if running_mean is None or running_var is None:
         raise ValueError("batch_norm: without training it needs running_mean and running_var")
-    else:
-        centred = x - F.reshape(running_mean, row)
-        variance = F.reshape(running_var, row)
+    return _by_statistics(x, running_mean, running_var, weight, bias, eps=eps)
+
+
+@fused
+def _of_the_batch(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    """The elements, normalized, and the mean and variance that they had: arrays."""
+    axes = (0, *range(2, x.ndim))
+    mean = F.mean(x, axes, keepdims=True)
+    centred = x + -mean  # x - mean would negate the whole gradient before it is summed
+    variance = F.mean(F.square(centred), axes, keepdims=True)
+    y = _scaled(centred, variance, weight, bias, eps)
+    return y, array_of(mean), array_of(variance)
+
+
+@fused
+def _by_statistics(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    row = _row(x)
+    centred = x - F.reshape(mean, row)
+    return _scaled(centred, F.reshape(variance, row), weight, bias, eps)
+
+
+def _scaled(centred: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Any:
+    row = _row(centred)
     scale = (variance + eps) ** -0.5
     y = centred * (scale if weight is None else scale * F.reshape(weight, row))
     return y if bias is None else y + F.reshape(bias, row)
 
 
-def _centred(x: Any, running_mean: Any, running_var: Any, momentum: Any) -> tuple[Any, Any]:
-    """x less the mean of each channel, and the variance; moves the running ones."""
-    axes = (0, *range(2, x.ndim))
-    count = prod(x.shape[i] for i in axes)
+def _row(x: Any) -> tuple[int, ...]:
+    """The shape in which an array with a number for each channel broadcasts to x."""
+    return (1, -1) + (1,) * (x.ndim - 2)
+
+
+def _count(x: Any, running_mean: Any, running_var: Any) -> int:
+    """How many values there are for each channel, after checks of what training needs."""
+    count = prod((x.shape[0], *x.shape[2:]))
     if count < 2:
         raise ValueError(
             f"batch_norm: x {x.shape} has {count} values a channel, training needs at least 2: "
@@ -113,12 +145,7 @@ def _centred(x: Any, running_mean: Any, running_var: Any, momentum: Any) -> tupl
             raise TypeError(
                 f"batch_norm: {name} is {kind_of(part)}, training needs a Variable to write into"
             )
-    mean = F.mean(x, axes, keepdims=True)
-    centred = x + -mean  # x - mean would negate the whole gradient before it is summed
-    variance = F.mean(F.square(centred), axes, keepdims=True)
-    _move(running_mean, mean, momentum)
-    _move(running_var, array_of(variance) * (count / (count - 1)), momentum)
-    return centred, variance
+    return count
 
 
 def _move(running: Variable | None, new: Any, momentum: Any) -> None:

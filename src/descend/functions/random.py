@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.core.acceleration import fused
 from descend.core.arrays import Array, get_array_module, is_inexact
 from descend.core.config import config
 from descend.core.errors import kind_of
@@ -182,13 +183,19 @@ def dropout(x, p=0.5, training=None, rng=None):
     if not is_inexact(x.dtype):
         raise TypeError(f"dropout: x is {x.dtype}, floating point is needed")
     bits = rng.halves(prod(x.shape))
-    # Half words are whole numbers below 2**32: p is rounded to a multiple of 2**-32.
-    kept = bits >= round(p * 2**32) if p < 1 else bits != bits
-    scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    factors = get_array_module(kept).reshape(kept * scale, x.shape)
+    factors = _factors(bits, p=p, shape=x.shape, dtype=x.dtype)
     if isinstance(factors, np.ndarray):  # the generator may be on the CPU where x is not
         factors = get_array_module(array_of(x)).asarray(factors)
     return x * factors
+
+
+@fused
+def _factors(bits: Any, *, p: float, shape: tuple[int, ...], dtype: Any) -> Any:
+    """0 with probability p, else what makes up for it."""
+    # Half words are whole numbers below 2**32: p is rounded to a multiple of 2**-32.
+    kept = bits >= round(p * 2**32) if p < 1 else bits != bits
+    scale = dtype.type(1 / (1 - p) if p < 1 else 0)
+    return get_array_module(kept).reshape(kept * scale, shape)
 
 
 # ---- the stream -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ class Erf(Function):
     """
 
     samples = UNARY
+    native_forward = native_rule = True
 
     def forward(self, x):
         y = special_module(get_array_module(x)).erf(x)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.core.acceleration import accelerator
 from descend.core.arrays import Array, as_array, get_array_module, is_inexact
 from descend.core.config import config
 from descend.core.errors import kind_of
@@ -17,6 +18,12 @@ from descend.optim.checks import checked
 BLOCK = 131072
 """Elements that are updated at a time, so that an update's intermediate arrays stay in the cache;
 smaller blocks than this cost more in calls than they save."""
+
+OWN = frozenset(("name", "_defaults", "param_groups", "state"))
+"""The attributes that every optimizer has."""
+
+MANY = 1 << 18
+"""The numbers in a group from which on its step is one native program."""
 
 
 class Group(dict[str, Any]):
@@ -149,9 +156,62 @@ class Optimizer:
         for group in self.param_groups:
             if trace is not None:  # a recording holds for these options only
                 trace.depends(group)
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._step(p, group)
+            params = [p for p in group["params"] if p.grad is not None]
+            if trace is None and sum(p.size for p in params) >= MANY:
+                params = self._step_together(params, group)
+            for p in params:
+                self._step(p, group)
+
+    def _step_together(self, params: list[Variable], group: Group) -> list[Variable]:
+        """Move the parameters by native programs; answers those that are left."""
+        native = accelerator()
+        if native is None:
+            return params
+        left: list[Variable] = []
+        alike: dict[int, list[Variable]] = {}
+        for p in params:  # those that have come equally far have the same scalars
+            arrays = [variable.data for variable in self.state[p].values()][1:]
+            self._check_fit(p, array_of(p.grad), list(self.state[p].values())[1:])
+            usable = all(type(x) is np.ndarray and _is_plain(x) for x in (p.data, *arrays))
+            if usable:
+                alike.setdefault(int(self.state[p]["step"].data), []).append(p)
+            else:
+                left.append(p)
+        for taken, some in alike.items():
+            if not self._update_together(native, some, group, taken + 1):
+                left += some
+        return left
+
+    def _update_together(
+        self, native: Any, params: list[Variable], group: Group, taken: int
+    ) -> bool:
+        """One step of parameters that have taken equally many; False if there is no program."""
+        states = [list(self.state[p].values()) for p in params]
+        width = len(states[0])  # a parameter, and its slots in the place of the counter
+
+        def update(lr: Any, step: Any, *arrays: Any) -> list[Any]:
+            new: list[Any] = []
+            own, gs = arrays[: width * len(params)], arrays[width * len(params) :]
+            for i, g in enumerate(gs):
+                p, *slots = own[width * i : width * (i + 1)]
+                scalars = _in_dtype(self.scalars(group, lr, step), p.dtype)
+                new += self.update(p, g, *slots, **scalars)
+            return new
+
+        arrays = [x for p, s in zip(params, states, strict=True) for x in (p, *s[1:])]
+        arrays = [x.data for x in arrays]
+        owned = {_owner(x) for x in arrays}
+        gs = [array_of(p.grad) for p in params]
+        gs = [g.copy() if _owner(g) in owned else g for g in gs]
+        step = np.asarray(taken, np.int64)
+        options = [(name, x) for name, x in group.items() if name not in ("params", "lr")]
+        others = [(name, x) for name, x in vars(self).items() if name not in OWN]
+        key = (type(self), len(params), *options, *others)
+        if not native.update(update, key, [group["lr"].data, step], arrays, gs):
+            return False
+        for slots in states:
+            slots[0].data = step.copy()
+        return True
 
     def _step(self, p: Variable, group: Group) -> None:
         """Move one parameter."""
@@ -164,12 +224,7 @@ class Optimizer:
         if real:
             scalars = self.scalars(group, float(lr), int(step))
         else:
-            # 0-d arrays are not weak as Python's numbers are: they would make float64 of float32
-            scalars = self.scalars(group, lr, step)
-            scalars = {
-                name: value.astype(p.dtype) if hasattr(value, "astype") else value
-                for name, value in scalars.items()
-            }
+            scalars = _in_dtype(self.scalars(group, lr, step), p.dtype)
         if real:
             if not (p.data.flags.c_contiguous and p.data.flags.writeable):
                 p.data = np.array(p.data, order="C")
@@ -239,3 +294,24 @@ def in_blocks(update: Any, arrays: list[np.ndarray], scalars: dict[str, Any]) ->
         for array, value in zip(old, new, strict=True):
             if value is not array:
                 array[...] = value
+
+
+def _in_dtype(scalars: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    """The scalars with their 0-d arrays in a parameter's dtype.
+
+    These are not weak as Python's numbers are: they would make float64 of float32.
+    """
+    return {
+        name: value.astype(dtype) if hasattr(value, "astype") else value
+        for name, value in scalars.items()
+    }
+
+
+def _is_plain(x: np.ndarray) -> bool:
+    """Whether a native program may write into it."""
+    return x.flags.c_contiguous and x.flags.writeable and x.flags.aligned and x.dtype.isnative
+
+
+def _owner(x: Any) -> int:
+    """What the memory of an array belongs to."""
+    return id(x if x.base is None else x.base)

@@ -1,8 +1,9 @@
 """Training a network, and keeping what came out of it.
 
-Read in this order: `trainer` (the loop), `evaluation` (a network in use) and `metrics`, `callback`,
-then its two callbacks `progress` and `checkpoint`. What the command line adds: `models`, `recipe`
-(from settings to a trainer), `run` (the folder of a run), `curve`, `log` and `interrupt`.
+Read in this order: `trainer` (the loop), `steps` (what is computed for a batch), `evaluation` (a
+network in use) and `metrics`, `callback`, then its two callbacks `progress` and `checkpoint`. What
+the command line adds: `models`, `recipe` (from settings to a trainer), `run` (the folder of a run),
+`curve`, `log` and `interrupt`.
 """
 
 from descend.train.callback import Callback as Callback

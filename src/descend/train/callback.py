@@ -12,7 +12,8 @@ class Callback:
     """Something that watches a Trainer; subclasses override the moments they care for.
 
     Every method gets the Trainer, which has `step` (updates made), `epoch` (epochs completed),
-    `epochs` (how many are wanted), `means` (of the running epoch), `history` and `stop()`.
+    `epochs` (how many are wanted), `means` (of the running epoch), `history`, `steps` (with the
+    `seconds` that compiling took) and `stop()`.
     """
 
     def on_start(self, trainer: Trainer) -> None:

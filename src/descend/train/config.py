@@ -30,6 +30,7 @@ class Config:
     lr: float = 3e-3
     seed: int = 0
     device: str = "cpu"
+    compile: bool = True
     input_shape: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
 
@@ -40,6 +41,8 @@ class Config:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value < 2**63:
                 raise ValueError(f"{name} is {value!r}, a whole number of at least {low} is needed")
+        if not isinstance(self.compile, bool):
+            raise ValueError(f"compile is {self.compile!r}, true or false is needed")
         if not isinstance(self.lr, int | float) or not 0 < self.lr < math.inf:
             raise ValueError(f"lr is {self.lr!r}, a positive number is needed")
 
@@ -54,6 +57,7 @@ class Config:
             values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             values["input_shape"] = tuple(int(size) for size in values["input_shape"])
             values["classes"] = tuple(str(name) for name in values["classes"])
+            values.setdefault("compile", False)  # a run of before there was a compiler
             return cls(**{field.name: values[field.name] for field in fields(cls)})
         except KeyError as error:
             raise ValueError(f"{path} lacks {error}") from error

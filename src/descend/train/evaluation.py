@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,7 @@ from descend.core import get_array_module, no_grad
 from descend.core.arrays import Array
 from descend.cuda import as_numpy
 from descend.train.metrics import Means, accuracy
-
-Metrics = Mapping[str, Callable[[Any, Any], float]]
+from descend.train.steps import Metrics, Steps
 
 ACCURACY: Metrics = {"accuracy": accuracy}
 
@@ -37,20 +36,21 @@ def evaluate(
     metrics: Metrics = ACCURACY,
     *,
     stopped: Callable[[], bool] = lambda: False,
+    steps: Steps | None = None,
 ) -> dict[str, float]:
     """The mean loss and metrics over all samples of batches of pairs (x, t).
 
-    ``stopped`` is asked before each batch; where it says true, the answer is empty. Raises
-    ValueError where there are no samples.
+    ``stopped`` is asked before each batch; where it says true, the answer is empty. ``steps`` may
+    have compiled what is computed for a batch. Raises ValueError where there are no samples.
     """
     means = Means()
+    steps = Steps(compile=False) if steps is None else steps
     with in_use(model):
         for x, t in batches:
             if stopped():
                 return {}
             x, t = on_device(model, x), on_device(model, t)
-            y = model(x)
-            means.add(len(x), measures(loss(y, t), metrics, y, t))
+            means.add(len(x), steps.measure(model, loss, metrics, x, t))
     if means.samples == 0:
         raise ValueError("evaluate: there are no samples, at least one is needed")
     return means.values()
@@ -60,11 +60,6 @@ def probabilities(model: Any, x: Array) -> Array:
     """The probability of each class for each sample, (N, classes), in the main memory."""
     with in_use(model):
         return as_numpy(F.softmax(model(on_device(model, x)), axis=1))
-
-
-def measures(loss: Any, metrics: Metrics, y: Any, t: Any) -> dict[str, float]:
-    """The loss and the metrics of one batch as Python numbers."""
-    return {"loss": float(loss), **{name: float(metric(y, t)) for name, metric in metrics.items()}}
 
 
 def on_device(model: Any, x: Any) -> Array:

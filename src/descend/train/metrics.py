@@ -7,26 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from descend.core.config import config
+from descend.core.variable import array_of
 from descend.cuda import as_numpy
 
 
-def accuracy(y: Any, t: Any) -> float:
+def accuracy(y: Any, t: Any) -> Any:
     """The fraction of samples whose largest score is that of their label.
 
     Scores ``y`` are (N, classes), or (N, classes, ...) with labels ``t`` (N, ...). A score that is
-    NaN is nobody's largest: such a sample counts as wrong.
+    NaN is nobody's largest: such a sample counts as wrong. While a compiled function is recorded,
+    the answer is an array that it computes.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
-    y, t = as_numpy(y), as_numpy(t)
+    recording = config().trace is not None
+    y, t = (array_of(y), array_of(t)) if recording else (as_numpy(y), as_numpy(t))
     if y.ndim < 2 or y.shape[:1] + y.shape[2:] != t.shape:
         raise ValueError(
             f"accuracy: y {y.shape} and t {t.shape} do not meet: scores (N, classes) and labels "
             f"(N,) are needed"
         )
     right = (y.argmax(axis=1) == t) & ~np.isnan(y.max(axis=1))
-    return float(right.mean()) if right.size else 0.0
+    if not right.size:
+        return 0.0
+    return right.mean() if recording else float(right.mean())
 
 
 class Means:

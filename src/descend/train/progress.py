@@ -21,6 +21,7 @@ class Progress(Callback):
         self.file = sys.stdout if file is None else file
         self._bar: Any = None
         self._task: Any = None
+        self._compiled = 0.0
 
     def on_start(self, trainer: Trainer) -> None:
         """Show the bar, if this is a terminal."""
@@ -50,8 +51,15 @@ class Progress(Callback):
         )
 
     def on_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Print the epoch's line."""
-        line = f"{_epoch(row['epoch'], trainer)}  {row_words(row)}  {row['seconds']:.1f} s"
+        """Print the epoch's line, below one that says how long compiling took, if it did."""
+        steps = trainer.steps
+        if steps.seconds > self._compiled:
+            source = "" if steps.kernels else ", from the cache"
+            self._print(f"compiled in {steps.seconds - self._compiled:.1f} s{source}")
+            self._compiled, steps.kernels = steps.seconds, 0
+        self._print(f"{_epoch(row['epoch'], trainer)}  {row_words(row)}  {row['seconds']:.1f} s")
+
+    def _print(self, line: str) -> None:
         if self._bar is None:
             print(line, file=self.file, flush=True)
         else:

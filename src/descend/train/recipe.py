@@ -80,7 +80,8 @@ def build_trainer(config: Config, train: Dataset, **options: Any) -> tuple[Train
     updates = config.epochs * len(loader)
     optimizer = optim.AdamW(model.parameters(), lr=config.lr)
     schedule = optim.WarmupCosine(optimizer, min(round(WARMUP * updates), updates - 1), updates)
-    return Trainer(model, optimizer, schedule=schedule, **options), loader
+    options = {"schedule": schedule, "compile": config.compile, **options}
+    return Trainer(model, optimizer, **options), loader
 
 
 def test_loader(test: Dataset) -> DataLoader:

@@ -6,16 +6,19 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from descend.compile import TraceError, is_available
 from descend.compile import compile as compiled
-from descend.core import Variable, get_array_module
+from descend.core import get_array_module
 from descend.core.arrays import is_array
 from descend.core.config import config
+from descend.core.variable import array_of
 
 Metrics = Mapping[str, Callable[[Any, Any], Any]]
 
 KINDS = 8
-"""How many kinds of batches are compiled for: each takes about as long as a second of training."""
+"""How many recordings are worth their time: each may take a second."""
 
 
 class Steps:
@@ -74,7 +77,8 @@ class Steps:
 
     def _give_up(self, reason: str) -> None:
         self.compile = False
-        warnings.warn(f"going on without the compiler: {reason}", RuntimeWarning, stacklevel=2)
+        # The line that called fit, six calls up
+        warnings.warn(f"going on without the compiler: {reason}", RuntimeWarning, stacklevel=7)
 
 
 def gradients(
@@ -106,15 +110,21 @@ def measure(
 
 
 def recorded(metric: Callable[[Any, Any], Any], y: Any, t: Any) -> Any:
-    """What a metric answers while recording; None if it needs to know the scores."""
+    """What a metric answers while recording; None if that is no array that a program computes.
+
+    A metric may ask for values, and count by itself: it is then called after each batch instead.
+    """
     try:
         value = metric(y, t)
     except Exception:  # what is wrong is said again when it is asked of arrays
         return None
-    return value if isinstance(value, Variable) or is_array(value) else None
+    array = array_of(value)
+    return value if is_array(array) and not isinstance(array, np.ndarray) else None
 
 
-def numbers(metrics: Metrics, t: Any, loss: Any, known: Mapping[str, Any], y: Any) -> dict[str, float]:
+def numbers(
+    metrics: Metrics, t: Any, loss: Any, known: Mapping[str, Any], y: Any
+) -> dict[str, float]:
     """The loss and the metrics of one batch as Python numbers."""
     values = {
         name: known[name] if name in known else metric(y, t) for name, metric in metrics.items()

@@ -10,8 +10,9 @@ from typing import Any
 from descend import functions as F
 from descend.functions import random
 from descend.train.callback import Callback
-from descend.train.evaluation import ACCURACY, Metrics, evaluate, measures, on_device
+from descend.train.evaluation import ACCURACY, evaluate, on_device
 from descend.train.metrics import Means
+from descend.train.steps import Metrics, Steps
 
 
 class Trainer:
@@ -24,6 +25,11 @@ class Trainer:
     ``loss(y, t)`` is the mean over a batch, and so is each of ``metrics`` (by name). ``schedule``
     is stepped after every update, so it counts updates, not epochs. The computation happens where
     the model's parameters are. ``callbacks`` are called between steps.
+
+    With ``compile``, what is computed for a batch becomes native code when the first batch of its
+    shape comes (`descend.compile`), on the CPU and where there is a compiler. Metrics that answer
+    arrays are part of it, others are called after each batch. A model or a loss that cannot be
+    recorded is trained as it is written, and a RuntimeWarning says why.
 
     `history` has a row (a dict) for each epoch: epoch, step, train_loss, train_<metric>,
     test_loss, test_<metric>, lr (of the epoch's last update), seconds (without the test).
@@ -38,6 +44,7 @@ class Trainer:
         schedule: Any = None,
         metrics: Metrics = ACCURACY,
         callbacks: Iterable[Callback] = (),
+        compile: bool = True,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -45,6 +52,7 @@ class Trainer:
         self.schedule = schedule
         self.metrics = dict(metrics)
         self.callbacks = list(callbacks)
+        self.steps = Steps(compile)
         self.loader: Any = None
         self.step = 0
         self.epoch = 0
@@ -88,13 +96,13 @@ class Trainer:
 
     def evaluate(self, loader: Iterable[Any]) -> dict[str, float]:
         """The mean loss and metrics over all samples of the batches; nothing is trained."""
-        return evaluate(self.model, loader, self.loss, self.metrics)
+        return evaluate(self.model, loader, self.loss, self.metrics, steps=self.steps)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a new process needs to go on bit for bit: `load_state_dict` takes it.
 
-        Bit for bit where NumPy's BLAS runs on as many threads: their number decides in which
-        order products are summed.
+        Bit for bit where NumPy's BLAS and compiled code run on as many threads: their number
+        decides in which order is summed. And where both trainers compile, or neither does.
         """
         return {
             "step": self.step,
@@ -158,18 +166,15 @@ class Trainer:
         self.trained = True
 
     def _train_step(self, x: Any, t: Any) -> None:
-        self.optimizer.zero_grad()
-        y = self.model(x)
-        loss = self.loss(y, t)
-        values = measures(loss, self.metrics, y, t)
+        model, optimizer = self.model, self.optimizer
+        values = self.steps.gradients(model, optimizer, self.loss, self.metrics, x, t)
         if not math.isfinite(values["loss"]):
             raise FloatingPointError(
                 f"fit: the loss is {values['loss']} at step {self.step + 1} (epoch "
                 f"{self.epoch + 1}): try a smaller lr, or find the operation with descend.debug()"
             )
-        loss.backward()
-        self.lr = self.optimizer.param_groups[0]["lr"].item()
-        self.optimizer.step()
+        self.lr = optimizer.param_groups[0]["lr"].item()
+        self.steps.update(model, optimizer)
         if self.schedule is not None:
             self.schedule.step()
         self.step += 1
@@ -180,7 +185,9 @@ class Trainer:
         tested = {}
         if test is not None:
             stopped = lambda: self.stopping  # noqa: E731
-            tested = evaluate(self.model, test, self.loss, self.metrics, stopped=stopped)
+            tested = evaluate(
+                self.model, test, self.loss, self.metrics, stopped=stopped, steps=self.steps
+            )
             if not tested:
                 return
         row = {

@@ -47,36 +47,43 @@ def plan(schedule: Schedule, blocks: dict[Band, int], threads: int) -> Plan:
         result.arena[buffer] = offset
         result.arena_bytes = max(result.arena_bytes, offset + size)
     for band in schedule.bands:
-        _plan_band(band, blocks[band], result)
+        _plan_band(band, blocks[band], threads, result)
     return result
 
 
-def _plan_band(band: Band, block: int, result: Plan) -> None:
+def _plan_band(band: Band, block: int, threads: int, result: Plan) -> None:
     """The local buffers and the scratch of one band; the next band uses the same memory."""
-    place = 0
-    for kernel in band.kernels:
-        if kernel.scratch:
-            result.scratch[kernel] = place
-            place += _round_up(kernel.scratch)
-    last_use: dict[Buffer, int] = {}
-    first_use: dict[Buffer, int] = {}
+    last_use: dict[Buffer | Kernel, int] = {}
+    first_use: dict[Buffer | Kernel, int] = {}
     local = set(band.local)
     for i, kernel in enumerate(band.kernels):
-        for access in (*kernel.reads, *kernel.writes):
-            if access.buffer in local:
-                first_use.setdefault(access.buffer, i)
-                last_use[access.buffer] = i
+        used: list[Buffer | Kernel] = [
+            access.buffer for access in (*kernel.reads, *kernel.writes) if access.buffer in local
+        ]
+        if kernel.scratch:
+            used.append(kernel.packed_by or kernel)
+        for user in used:
+            first_use.setdefault(user, i)
+            last_use[user] = i
+    if block * threads < band.units:  # the next block reads what the first one packed
+        for kernel in band.kernels:
+            if kernel.packing is not None and kernel.packed_by is None:
+                first_use[kernel], last_use[kernel] = 0, len(band.kernels)
     placed: list[tuple[int, int, int, int]] = []
-    end = place
-    for buffer in band.local:
-        size = _round_up(buffer.nbytes // band.units * block)
-        first, last = first_use[buffer], last_use[buffer]
+    for user, first in first_use.items():
+        last = last_use[user]
+        size = user.scratch if isinstance(user, Kernel) else user.nbytes // band.units * block
         taken = sorted((a, b) for a, b, f, l in placed if f <= last and first <= l)  # noqa: E741
-        offset = _first_gap(taken, size, place)
-        placed.append((offset, offset + size, first, last))
-        result.local[buffer] = offset
-        end = max(end, offset + size)
-    result.thread_bytes = max(result.thread_bytes, end)
+        offset = _first_gap(taken, _round_up(size))
+        placed.append((offset, offset + _round_up(size), first, last))
+        if isinstance(user, Kernel):
+            result.scratch[user] = offset
+        else:
+            result.local[user] = offset
+    for kernel in band.kernels:
+        if kernel.packed_by is not None:
+            result.scratch[kernel] = result.scratch[kernel.packed_by]
+    result.thread_bytes = max([result.thread_bytes, *(end for _, end, _, _ in placed)])
 
 
 def _first_gap(taken: list[tuple[int, int]], size: int, start: int = 0) -> int:

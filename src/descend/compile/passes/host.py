@@ -15,7 +15,7 @@ def host(graph: Graph) -> Graph:
 
 
 def _has_kernel(node: Node) -> bool:
-    if node.op in ("host", "part"):
+    if node.op in ("host", "part") or node.size == 0:
         return True
     if node.op in NEEDS_MEMORY:
         return library.supports(node)

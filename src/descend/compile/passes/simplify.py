@@ -285,6 +285,13 @@ def _is_known(x: Node) -> bool:
     return True
 
 
+def _product(x: Node) -> Node | None:
+    """A product over nothing, or of no images: zeros."""
+    if all(operand.size for operand in x.inputs):
+        return None
+    return node("broadcast_to", constant(0, x.dtype), shape=x.shape)
+
+
 def _comparison(x: Node) -> Node | None:
     """A bool compared with itself as a number: multiply by a mask needs none of that."""
     return x.inputs[0] if x.op == "not_equal" and _is_mask(x) else None
@@ -311,5 +318,6 @@ RULES: dict[str, Callable[[Node], Any]] = {
     "argmax": _arg_extreme,
     "argmin": _arg_extreme,
     "scatter_add": _scatter_add,
+    **dict.fromkeys(("matmul", "convolve_input", "convolve_weight"), _product),
     **dict.fromkeys(("sum", "max", "min", "any", "all"), _reduction),
 }
