@@ -147,6 +147,11 @@ def test_state_that_the_function_changes(close):
             (gx,) = gradients(y.sum(), [x], create_graph=True)
             (ggx,) = gradients(gx.sum(), [x])
             results += [gx.data, ggx.data]
+        x.cleargrad()
+        third, fourth = function(x), function(x)
+        for y in (third, fourth):
+            y.sum().backward()
+            results.append(x.grad.data.copy())
         return results + [scale.data]
 
     for a, b in zip(run(descend.compile), run(lambda f: f), strict=True):
@@ -170,6 +175,22 @@ def test_the_weights_change_between_forward_and_backward(close):
 
     for a, b in zip(run(descend.compile), run(lambda f: f), strict=True):
         close(a, b)
+
+
+class NoRule(descend.Function):
+    def forward(self, x):
+        return x * 2
+
+
+def test_a_function_that_has_no_derivative(close):
+    compiled = descend.compile(lambda x: NoRule()(x) + 1)
+    x = Variable(X.copy())
+    y = compiled(x)
+    close(y.data, X * 2 + 1)
+    with pytest.raises(NotImplementedError, match="there is no derivative"):
+        y.sum().backward()
+    with pytest.raises(NotImplementedError, match="there is no derivative"):
+        y.sum().backward(create_graph=True)
 
 
 def test_backward_of_two_calls_in_either_order(close):

@@ -155,7 +155,7 @@ def test_blocks(size, layout, keep):
 @pytest.mark.parametrize("layout", ["cc", "tt"])
 def test_packed_by_another_product(size, layout):
     """A product of other rows and another a reads what the first one has packed."""
-    rows, inner, columns = size
+    _, inner, columns = size
     spec, given, _ = operands(np.random.default_rng(0), "float32", *size, layout=layout)
     spec = replace(spec, keep=True)
     packs = caller(matmul(spec), given)

@@ -383,7 +383,7 @@ class Writer:
                 if (v.shape, v.dtype) == (self.values[w].shape, self.values[w].dtype) and n != w
             ]
             if not fits:
-                if self.values[w].dtype.kind == "f":
+                if self.values[w].dtype.kind == "f" and self.values[w].shape:
                     self.update(w, f"0.5*{w}.data")
                 return
             name = self.pick(fits[::-1])
@@ -464,12 +464,17 @@ def run(program, change):
         with np.errstate(all="ignore"):
             results = function(**arguments)
         for i, y in enumerate(results):
-            found[f"call {call}, result {i}"] = y
+            found[f"call {call}, result {i}"] = copied(y)
         for name, x in {**given, **arguments}.items():
             if isinstance(x, Variable):
                 found[f"call {call}, {name}"] = x.data.copy()
-                found[f"call {call}, {name}.grad"] = x.grad
+                found[f"call {call}, {name}.grad"] = None if x.grad is None else copied(x.grad)
     return found
+
+
+def copied(x):
+    """As it is now: a Parameter that is answered goes on to change."""
+    return Variable(x.data.copy(), None, False) if isinstance(x, Variable) else np.array(x)
 
 
 def check(program):

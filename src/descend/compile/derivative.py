@@ -52,7 +52,12 @@ class Derivative:
         self.targets = [source for source, _ in targets]
         """The Variables that may get a gradient."""
         leaves = [leaf for _, leaf in targets]
-        found = gradients(ys, leaves, seeds, allow_unused=True)
+        self.error: Exception | None = None
+        try:
+            found = gradients(ys, leaves, seeds, allow_unused=True)
+        except Exception as error:  # it counts only if somebody asks for the gradients
+            self.error = error.with_traceback(None)
+            found = [None] * len(leaves)
         self.reached = [gx is not None for gx in found]
         self.outputs = [trace.read(gx).node for gx in found if gx is not None]
 

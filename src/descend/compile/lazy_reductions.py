@@ -31,6 +31,8 @@ def axes_of(axis: Any, x: LazyArray, numpys: Callable[..., Any]) -> tuple[int, .
         return tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
     except (ValueError, TypeError):
         numpys(ghost(x), axis=axis)
+        if x.ndim == 0:  # NumPy takes a number for an array of one axis here
+            return ()
         raise
 
 

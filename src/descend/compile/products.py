@@ -14,7 +14,7 @@ reads few of its rows, and each but once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import llvmlite.ir as ir
@@ -54,7 +54,7 @@ class MatmulSpec:
     """Whether the product is added to c."""
     keep: bool = False
     """Whether a band calls the kernel for many blocks with one b, which is packed only once."""
-    packed: bool = False
+    packed: bool = field(default=False, repr=False)
     """Whether scratch has b already, from a kept product of the same dtype, inner and b."""
 
 
@@ -70,7 +70,7 @@ def matmul(spec: MatmulSpec) -> Kernel:
     merged, unit = _merged(spec)
     product = _Product(merged, unit)
     return Kernel(
-        repr(spec),
+        f"{spec} packed" if spec.packed else f"{spec}",
         lambda: product.e.text(product.emit),
         product.e.operands,
         extent,

@@ -289,6 +289,8 @@ class Recording:
         """The gradients of the targets; None for those that the outputs do not depend on."""
         derivative = self.derivative
         assert derivative is not None
+        if derivative.error is not None:
+            raise derivative.error
         if self._backward is None:
             self._backward = Executable(optimized(derivative.graph(self.handed)))
         executable = self._backward
@@ -306,6 +308,8 @@ class Recording:
         from descend.compile.compiled import Compiled
 
         assert self.derivative is not None
+        if self.derivative.error is not None:
+            raise self.derivative.error
         if self._second is None:
             self._second = Compiled(second_order(self, self.changed()), pure=True)
         found = list(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from descend import functions as F
@@ -29,6 +30,7 @@ class MatMul(Function):
         Sample((2, 2, 3), (3,)),
         Sample((3,), (2, 3, 2)),
         Sample((0, 3), (3, 2)),
+        Sample((2, 1, 0), (0,)),
     )
     kept_for = {"x0": 1, "x1": 0}
 
@@ -115,4 +117,4 @@ linear = primitive(Linear)
 
 def _rows(x: Any) -> Any:
     """x with all its leading axes made one: (rows, features)."""
-    return x if x.ndim == 2 else F.reshape(x, (-1, x.shape[-1]) if x.size else (0, x.shape[-1]))
+    return x if x.ndim == 2 else F.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
