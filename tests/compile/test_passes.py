@@ -205,7 +205,7 @@ few = settings(
 )
 
 
-@settings(few, max_examples=400)
+@settings(few, max_examples=250)
 @given(graph=graphs())
 def test_each_pass_keeps_what_is_computed(graph):
     note(str(graph))
@@ -220,7 +220,7 @@ def test_each_pass_keeps_what_is_computed(graph):
     assert len(PASSES["cse"](once).nodes) == len(once.nodes)
 
 
-@settings(few, max_examples=50)
+@settings(few, max_examples=30)
 @given(graph=graphs())
 def test_machine_code_computes_the_same(graph):
     note(str(graph))

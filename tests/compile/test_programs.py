@@ -4,8 +4,7 @@ A program is Python source: what Hypothesis prints when one fails can be pasted 
 """
 
 import contextlib
-import functools
-import sys
+import importlib
 import textwrap
 import unittest.mock
 
@@ -324,7 +323,9 @@ class Writer:
             if value.dtype.kind == "f"
             and len(value.shape) == len(shape)
             and all(
-                a == b for i, (a, b) in enumerate(zip(value.shape, shape)) if i != axis % len(shape)
+                a == b
+                for i, (a, b) in enumerate(zip(value.shape, shape, strict=True))
+                if i != axis % len(shape)
             )
         ]
         y = self.pick(others[::-1])
@@ -540,7 +541,7 @@ PASSES = "descend.compile.passes"
 SWITCHES = {
     **{
         f"without-{name}": lambda name=name: unittest.mock.patch.dict(
-            sys.modules[PASSES].PASSES, {name: lambda graph: graph}
+            module_of("").PASSES, {name: lambda graph: graph}
         )
         for name in ("simplify", "products", "layout", "cse")
     },
@@ -555,8 +556,13 @@ SWITCHES = {
 }
 
 
+def module_of(name):
+    """By its full name: some passes are functions of the same name."""
+    return importlib.import_module(f"{PASSES}{name}")
+
+
 def patched(module, name, value):
-    return unittest.mock.patch.object(sys.modules[f"{PASSES}.{module}"], name, value)
+    return unittest.mock.patch.object(module_of(f".{module}"), name, value)
 
 
 def patched_runtime(**values):

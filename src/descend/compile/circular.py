@@ -13,8 +13,8 @@ import math
 
 from llvmlite import ir
 
-from . import coefficients
-from .lanes import FLOATS, Lanes, Value, call_intrinsic, nearest, polynomial, where
+from descend.compile. import coefficients
+from descend.compile.lanes import FLOATS, Lanes, Value, call_intrinsic, nearest, polynomial, where
 
 # pi/2 in parts of 33 bits: their products with a count below 2**20 are exact.
 HALF_PI = (1.5707963267341256e00, 6.0771005063039660e-11, 2.0222662487959506e-21)

@@ -21,9 +21,9 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import coefficients
-from .circular import cos, sin, tan
-from .lanes import MANTISSA, Builder, Lanes, Value, nearest, polynomial, where
+from descend.compile. import coefficients
+from descend.compile.circular import cos, sin, tan
+from descend.compile.lanes import MANTISSA, Builder, Lanes, Value, nearest, polynomial, where
 
 INFINITY, NAN = math.inf, math.nan
 

@@ -168,7 +168,8 @@ def prod(x, axis=None, dtype=None, out=None, keepdims=False):
 def cumsum(x, axis=None, dtype=None, out=None):
     """The running sum along ``axis``, along the flattened x if None."""
     x = as_lazy(x)
-    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    if axis is None or (x.ndim == 0 and axis in (0, -1)):
+        x, axis = ravel(x), 0
     if dtype is None:
         dtype = {"b": np.int64, "i": np.int64, "u": np.uint64}.get(x.dtype.kind, x.dtype)
     node = cast(x.node, np.float32 if dtype == np.float16 else dtype)

@@ -70,8 +70,27 @@ def operation(op: str, dtype: np.dtype[Any]) -> Emitter | None:
     if table is None:
         return None
     if dtype.kind == "f" and op in elementary.ELEMENTARY:
-        return lambda b, *xs: elementary.emit(b, op, *xs)
+        return lambda b, *xs: _elementary(b, op, *xs)
     return table.get(op)
+
+
+def _elementary(b: Any, op: str, *xs: Value) -> Value:
+    """An elementary function of vectors, or a call of it for numbers.
+
+    Vectors are where the time goes. For numbers, the few at the end of an axis or one a row, the
+    function is in the module once.
+    """
+    kind = xs[0].type
+    if isinstance(kind, ir.VectorType):
+        return elementary.emit(b, op, *xs)
+    name = f"{op}.{kind.intrinsic_name}"
+    function = b.module.globals.get(name)
+    if function is None:
+        function = ir.Function(b.module, ir.FunctionType(kind, [kind] * len(xs)), name)
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        inside.ret(elementary.emit(inside, op, *function.args))
+    return b.call(function, xs)
 
 
 def _compare(kind: str, predicate: str) -> Emitter:

@@ -303,17 +303,21 @@ class _Product:
         if k_stride == 1:
             whole = e.subtract(count, e.divide(count, lanes)[1])
 
-            def square(k: Index) -> None:
-                for j in range(vectors):
-                    there = min(lanes, columns - j * lanes)
-                    line = e.at(source, e.add(k, j * lanes * stride))
-                    loaded = [e.load(e.at(line, i * stride)) for i in range(there)]
-                    loaded += [e.zero()] * (lanes - there)
-                    place = e.at(panel, e.add(e.times(k, wide), j * lanes))
-                    for i, x in enumerate(e.transposed(loaded)):
-                        e.store(x, e.at(place, i * wide))
+            def square(k: Index, j: Index, there: int) -> None:
+                line = e.at(e.at(source, k), e.times(j, stride))
+                loaded = [e.load(e.at(line, i * stride)) for i in range(there)]
+                loaded += [e.zero()] * (lanes - there)
+                place = e.at(e.at(panel, e.times(k, wide)), j)
+                for i, x in enumerate(e.transposed(loaded)):
+                    e.store(x, e.at(place, i * wide))
 
-            e.loop(0, whole, lanes, square)
+            def squares(k: Index) -> None:
+                full = columns // lanes * lanes
+                e.loop(0, full, lanes, lambda j: square(k, j, lanes))
+                if columns > full:
+                    square(k, full, columns - full)
+
+            e.loop(0, whole, lanes, squares)
         e.loop(whole, count, 1, one)
 
     # ---- products with a vector ---------------------------------------------------------------

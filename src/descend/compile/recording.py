@@ -332,7 +332,11 @@ class Recording:
         if place is not None:
             if self.keep[place] is not self.seen[place]:
                 variable._data = self.keep[place]
-        elif isinstance(variable._data, np.ndarray) and _same_type(variable._data, array):
+        elif (
+            self.derivative is None  # whose backward needs the old values
+            and isinstance(variable._data, np.ndarray)
+            and _same_type(variable._data, array)
+        ):
             variable._data[...] = array
         else:
             variable._data = array.copy()
