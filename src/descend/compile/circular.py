@@ -13,7 +13,7 @@ import math
 
 from llvmlite import ir
 
-from descend.compile. import coefficients
+from descend.compile import coefficients
 from descend.compile.lanes import FLOATS, Lanes, Value, call_intrinsic, nearest, polynomial, where
 
 # pi/2 in parts of 33 bits: their products with a count below 2**20 are exact.

@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from descend.compile. import coefficients
+from descend.compile import coefficients
 from descend.compile.circular import cos, sin, tan
 from descend.compile.lanes import MANTISSA, Builder, Lanes, Value, nearest, polynomial, where
 

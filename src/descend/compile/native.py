@@ -20,8 +20,9 @@ import json
 import os
 import re
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,18 +141,38 @@ def _load(items: Iterable[tuple[str, Callable[[], str]]], level: int) -> dict[st
     global compiled
     codes: dict[str, Code] = {}
     waiting: dict[str, Future[bytes]] = {}
-    with ThreadPoolExecutor(available_cores(), "descend-compile") as executor:
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(available_cores(), "descend-compile") as executor,
+    ):
         for key, emit in items:
             if key in codes or key in waiting:
                 continue
             if code := _find(key):
                 codes[key] = code
             else:
+                if not waiting:
+                    stack.enter_context(_plain_addresses())
                 waiting[key] = executor.submit(_make, key, emit(), level)
         for key, data in waiting.items():
             codes[key] = _link(key, data.result())
     compiled += len(waiting)
     return codes
+
+
+@contextmanager
+def _plain_addresses() -> Generator[None, None, None]:
+    """LLVM leaves addresses as they are: it would take half of the time to compile a product.
+
+    Nothing is slower for it, since they are computed outside of the loops. The option is the
+    process's: whoever else compiles with LLVM finds it as it was.
+    """
+    _host()
+    llvm.set_option("", "-disable-lsr=true")
+    try:
+        yield
+    finally:
+        llvm.set_option("", "-disable-lsr=false")
 
 
 def _find(key: str) -> Code | None:
@@ -252,9 +273,6 @@ def _host() -> str:
     """What machine code depends on beside the text; and LLVM is ready after the first call."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # Strength reduction takes half of the time that a product takes to compile, and gains nothing
-    # where addresses are computed outside of the loops.
-    llvm.set_option("", "-disable-lsr")
     return "\n".join(
         (
             f"format {FORMAT}, llvmlite {llvmlite.__version__}, LLVM {llvm.llvm_version_info}",

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from descend.core.arrays import is_array, is_inexact
-from descend.core.errors import kind_of
 from descend.core.config import config
+from descend.core.errors import kind_of
 from descend.core.variable import Parameter, Variable
 from descend.nn import state
 
