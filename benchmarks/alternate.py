@@ -25,7 +25,7 @@ def alternate(
     for _ in range(rounds):
         for name, function in functions.items():
             time.sleep(PAUSE)
-            for _ in range(-(-calls[name] // 10) ):
+            for _ in range(-(-calls[name] // 10)):
                 function()
             start = time.perf_counter()
             for _ in range(calls[name]):

@@ -68,13 +68,18 @@ def test_an_argument_is_answered(same):
 
 
 def test_views_of_an_argument_are_answered(same):
-    f = lambda x: (x.T, x[::-1, 1:], x.reshape(-1), x[0], np.broadcast_to(x[0], (3, 2, 4)))
+    def f(x):
+        return (x.T, x[::-1, 1:], x.reshape(-1), x[0], np.broadcast_to(x[0], (3, 2, 4)))
+
     check(same, f, np.arange(8.0).reshape(2, 4))
 
 
 def test_constants_are_answered(same):
     large = np.arange(100.0)
-    f = lambda x: (np.ones(2), large, np.zeros(()), Variable(np.arange(3)))
+
+    def f(x):
+        return (np.ones(2), large, np.zeros(()), Variable(np.arange(3)))
+
     check(same, f, np.ones(3))
 
 
@@ -176,7 +181,10 @@ def test_a_callable_object():
 
 def test_compiled_inside_compiled(same):
     inner = descend.compile(lambda x: F.exp(x) * 2)
-    outer = lambda x: inner(x) + inner(x[:2].sum())
+
+    def outer(x):
+        return inner(x) + inner(x[:2].sum())
+
     check(same, outer, np.arange(4.0))
     compiled = descend.compile(descend.compile(lambda x: x * 2))
     np.testing.assert_array_equal(compiled(np.ones(3)), np.full(3, 2.0))
@@ -205,7 +213,9 @@ def test_a_module_that_holds_itself(same):
 
 
 def test_several_shapes_and_dtypes(same):
-    f = lambda x: (x * 2 + 1, x.sum(), (x - 1) / 2)
+    def f(x):
+        return (x * 2 + 1, x.sum(), (x - 1) / 2)
+
     compiled = descend.compile(f)
     rng = np.random.default_rng(0)
     xs = [
@@ -278,7 +288,10 @@ def test_the_other_byte_order(same, dtype):
 )
 def test_layouts(same, layout):
     x = layout[1](np.arange(35.0).reshape(5, 7))
-    f = lambda x, y: (F.matmul(x, y.T), x * 2 + y, F.sum(x, axis=0), F.exp(-x))
+
+    def f(x, y):
+        return (F.matmul(x, y.T), x * 2 + y, F.sum(x, axis=0), F.exp(-x))
+
     expected = f(np.array(x), np.array(x))
     compiled = descend.compile(f)
     for _ in range(2):
@@ -315,7 +328,9 @@ def test_a_read_only_parameter(alike):
 
 
 def test_no_elements(same):
-    f = lambda x: (x + 1, F.sum(x, axis=0), F.exp(x).T, x.reshape(-1), F.matmul(x, x.T))
+    def f(x):
+        return (x + 1, F.sum(x, axis=0), F.exp(x).T, x.reshape(-1), F.matmul(x, x.T))
+
     check(same, f, np.zeros((0, 3)))
     check(same, f, np.zeros((3, 0)))
     check(same, lambda x: x.sum(), np.zeros((0,)))
@@ -336,7 +351,9 @@ def test_many_axes(same):
 
 
 def test_many_arguments_and_results(same):
-    f = lambda xs: [x * i + xs[0] for i, x in enumerate(xs)]
+    def f(xs):
+        return [x * i + xs[0] for i, x in enumerate(xs)]
+
     check(same, f, [np.full(3, float(i)) for i in range(150)])
 
 

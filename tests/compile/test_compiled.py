@@ -1,4 +1,4 @@
-"""A compiled function does what the function does: training steps and the state that they change."""
+"""A compiled function does what the function does: training steps and the state they change."""
 
 import numpy as np
 import pytest
@@ -88,18 +88,24 @@ def test_training_steps(alike, name, dtype):
 
 
 def test_gradients_are_clipped_by_norm(alike):
-    change = lambda ps: clip_grad_norm_(list(ps), 0.1)
+    def change(ps):
+        return clip_grad_norm_(list(ps), 0.1)
+
     alike(training(change=change), batch(0), batch(1), batch(2))
 
 
 @pytest.mark.parametrize("norm_type", [1, 3.0, np.inf])
 def test_other_norms(alike, norm_type):
-    change = lambda ps: clip_grad_norm_(list(ps), 0.1, norm_type)
+    def change(ps):
+        return clip_grad_norm_(list(ps), 0.1, norm_type)
+
     alike(training(change=change), batch(0), batch(1))
 
 
 def test_gradients_are_clipped_by_value(alike):
-    change = lambda ps: clip_grad_value_(list(ps), 0.01)
+    def change(ps):
+        return clip_grad_value_(list(ps), 0.01)
+
     alike(training(change=change), batch(0), batch(1))
 
 
@@ -264,7 +270,10 @@ def test_an_accumulated_gradient_is_applied_by_another_function(alike):
     def make():
         model = network()
         optimizer = optim.SGD(model.parameters(), lr=0.1)
-        accumulate = lambda x, t: F.cross_entropy(model(x), t).backward()
+
+        def accumulate(x, t):
+            return F.cross_entropy(model(x), t).backward()
+
         if make.compiled:
             accumulate = descend.compile(accumulate)
 
@@ -565,7 +574,9 @@ def test_training_with_dropout(alike):
 
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_batch_norm_moves_its_statistics(alike, momentum):
-    norm = lambda: nn.BatchNorm1d(5, momentum=momentum, dtype=np.float64)
+    def norm():
+        return nn.BatchNorm1d(5, momentum=momentum, dtype=np.float64)
+
     alike(training(OPTIMIZERS["sgd"], norm), batch(0), batch(1), batch(2))
 
 

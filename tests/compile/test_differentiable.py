@@ -79,7 +79,10 @@ def test_three_derivatives_in_float32(close, name):
 def test_variables_that_the_function_has(close):
     w, b = Parameter(rng.standard_normal((3, 3))), Parameter(rng.standard_normal(3))
     constant = Variable(rng.standard_normal(3), requires_grad=False)
-    function = lambda x: F.tanh(x @ w + b) * constant
+
+    def function(x):
+        return F.tanh(x @ w + b) * constant
+
     check(close, function, X, weights=(w, b))
 
 
@@ -95,7 +98,9 @@ def test_a_variable_that_is_an_argument_too(close):
 
 
 def test_one_variable_for_two_arguments(close):
-    function = lambda x, y: x * F.exp(y)
+    def function(x, y):
+        return x * F.exp(y)
+
     compiled = descend.compile(function)
     x = Variable(Y.copy())
     for some, others in zip(
@@ -194,7 +199,9 @@ def test_a_function_that_has_no_derivative(close):
 
 
 def test_backward_of_two_calls_in_either_order(close):
-    function = lambda x: F.sin(x * x)
+    def function(x):
+        return F.sin(x * x)
+
     compiled = descend.compile(function)
     for order in (1, -1):
         xs = [Variable(X * k) for k in (1, 2, 3)]
@@ -264,7 +271,7 @@ def test_only_what_is_asked_for_has_a_gradient(close):
 
 def test_outputs_that_are_not_used(close):
     x = Variable(X.copy())
-    a, b, c = descend.compile(lambda x: [F.exp(x), x.argmax(axis=1), F.sin(x)])(x)
+    _a, b, c = descend.compile(lambda x: [F.exp(x), x.argmax(axis=1), F.sin(x)])(x)
     c.sum().backward()
     close(x.grad.data, np.cos(X))
     assert isinstance(b, np.ndarray)

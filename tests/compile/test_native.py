@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from descend.compile import cache, native
+from descend.compile.products import MatmulSpec, matmul
 
 
 def call(code, x, name="f"):
@@ -143,6 +144,16 @@ def test_the_key_holds_the_host_and_the_level(monkeypatch):
     assert native._key("text", 2) != before
     monkeypatch.setattr(native, "_host", lambda: "another processor")
     assert native._key("text", 1) != before
+
+
+def test_the_options_of_llvm_are_left_as_they_were():
+    """A product is compiled without strength reduction, which others in the process may want."""
+    text = matmul(MatmulSpec("float32", 64, 64, 64, (64, 1), (64, 1), 64)).text
+    before = native.compile_object(text)
+    native.load_named({"text": lambda: text_of(36)})
+    assert native.compile_object(text) == before
+    with native._plain_addresses():
+        assert native.compile_object(text) != before
 
 
 def named(constants, emitted):

@@ -176,7 +176,8 @@ class Writer:
         forms = (
             "F.exp({}) F.tanh({}) F.sin({}) F.cos({}) F.sigmoid({}) F.square({}) -{} F.abs({}) "
             "F.gelu({}) F.erf({}) {}**2 {}**3 2.5*{} {}-0.75 1/({}*{}+1) F.sqrt({}*{}+0.5) "
-            "F.log(F.abs({})+1.5) F.log1p({}**2) F.expm1({}) F.stop_gradient({}) {}*{} F.logsigmoid({})"
+            "F.log(F.abs({})+1.5) F.log1p({}**2) F.expm1({}) F.stop_gradient({}) {}*{} "
+            "F.logsigmoid({})"
         ).split()
         self.line(self.pick(forms).replace("{}", x))
 
@@ -212,7 +213,8 @@ class Writer:
             return
         y = self.fitting(x)
         forms = (
-            "F.where({x}>0.123,{x},{y}) F.where({x}<={y},{y},0.5) F.maximum({x},0.25) F.max({x},axis=0) "
+            "F.where({x}>0.123,{x},{y}) F.where({x}<={y},{y},0.5) F.maximum({x},0.25) "
+            "F.max({x},axis=0) "
             "F.min({x},axis=-1) F.relu({x}) {x}>0.123 F.argmax({x},axis=-1) F.argmin({x},axis=0) "
             "F.clip({x},-0.5,0.75) F.argsort({x},axis=-1) F.sign({x}) F.minimum({x},{x}*{x}) "
             "F.leaky_relu({x}) F.max({x})"

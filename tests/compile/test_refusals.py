@@ -226,7 +226,10 @@ def test_a_rule_that_cannot_be_recorded(alike, rule):
 def test_numpys_other_functions(same, function):
     x = np.random.default_rng(0).standard_normal((3, 5))
     compiled = descend.compile(lambda x: list(parts(function(x * 1.5))))
-    parts = lambda y: y if isinstance(y, (tuple, list)) else [y]
+
+    def parts(y):
+        return y if isinstance(y, (tuple, list)) else [y]
+
     for i in range(3):
         same(compiled(x + i), [np.asarray(y) for y in parts(function((x + i) * 1.5))])
 

@@ -189,7 +189,7 @@ def test_large_arrays(same, monkeypatch, function, sample, count):
     monkeypatch.setattr(threads, "thread_count", lambda: count)
     for dtype in (np.float64, np.float32) if count == 2 else (np.float64,):
         arrays = sample.arrays(0, dtype)
-        params = {k: v for k, v in sample.params.items()}
+        params = dict(sample.params.items())
         call = Call(function, arrays, params)
         for order in range(2):
             check(

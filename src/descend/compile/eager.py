@@ -28,8 +28,11 @@ from descend.core.arrays import Array
 from descend.core.config import using_config
 from descend.core.function import Alias
 
-MOST_KINDS = 32
+MOST_KINDS = 64
 """The programs of one operation; what comes after is left to NumPy."""
+
+DTYPES = frozenset("?bBhHiIlLqQfd")
+"""The dtypes that kernels compute in, as NumPy's characters."""
 
 Order = tuple[int, ...] | None
 """The axes of an array in the order in which they lie in memory; None for row-major."""
@@ -137,7 +140,7 @@ class Fused(Function):
         """What its programs depend on, but for the arrays."""
         return self.function, *sorted(self.params.items())
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  a rule names its arguments
         self, x0: Any, x1: Any = None, x2: Any = None, x3: Any = None, x4: Any = None
     ) -> Any:
         """The value, or the values."""
@@ -213,7 +216,7 @@ class Eager:
             if x is None:
                 kinds.append(None)
                 continue
-            if type(x) is not np.ndarray or not x.dtype.isnative:
+            if type(x) is not np.ndarray or x.dtype.char not in DTYPES or not x.dtype.isnative:
                 return None
             x, order = in_memory_order(x)
             stored.append(x)
@@ -250,6 +253,8 @@ class Eager:
             real = [_original(kind) for kind in kinds if kind is not None]
             try:
                 program = Program(given, real, in_place)
+                if any(kernel.call is not None for kernel in program.executable.kernels):
+                    program = None  # it would call NumPy again
             except Exception:
                 # What cannot be recorded runs op by op, and so does what is wrong: with the error
                 # that belongs there

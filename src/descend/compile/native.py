@@ -129,9 +129,9 @@ def _key(text: str, level: int) -> str:
 
 @functools.cache
 def _version() -> str:
-    """The hash of the files among which those are that emit texts."""
+    """The hash of all files of the compiler, among them those that emit texts."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())
     return f"version {digest.hexdigest()}"
 

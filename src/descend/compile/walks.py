@@ -11,6 +11,7 @@ most reshapes) of an array in memory are other walks through it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def reshaped_strides(
                 place += 1
                 lengths.append(old[place])
                 size *= old[place][0]
-        for (_, outer), (n, inner) in zip(lengths, lengths[1:], strict=False):
+        for (_, outer), (n, inner) in pairwise(lengths):
             if outer != n * inner:
                 return None
         inner = [lengths[-1][1]]

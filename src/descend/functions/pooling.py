@@ -64,6 +64,8 @@ class WindowSpread(Function):
 class MaxPool(Function):
     """The largest element of each window; the border never wins."""
 
+    native_forward = native_rule = True
+
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
 
