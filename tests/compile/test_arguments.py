@@ -336,6 +336,23 @@ def test_no_elements(same):
     check(same, lambda x: x.sum(), np.zeros((0,)))
 
 
+def test_a_row_of_no_elements_meets_a_transpose(same):
+    def f(x, y):
+        turned = F.transpose(x, (0, 2, 1))
+        return F.where(y > 0, turned, y) * turned
+
+    check(same, f, np.zeros((4, 0, 7)), np.zeros(0))
+
+
+def test_an_axis_of_an_array_without_axes(same):
+    """NumPy takes a number for an array of one axis here."""
+
+    def f(x):
+        return F.min(x, axis=-1), F.sum(x, axis=0), F.cumsum(x, axis=0), F.argmax(x, axis=0)
+
+    check(same, f, np.array(2.0))
+
+
 def test_no_axes(same):
     check(
         same,

@@ -142,6 +142,10 @@ def test_ten_steps(name):
     got, found = train(NETWORKS[name], 10, descend.compile)
     np.testing.assert_allclose(got, losses, rtol=2e-5)
     for key, value in weights.items():
+        if key.endswith("qkv.bias"):  # the keys' part changes nothing: its gradient is rounding
+            value, found[key] = (
+                np.delete(v, np.s_[WIDTH : 2 * WIDTH]) for v in (value, found[key])
+            )
         # Adam moves a weight by lr whatever its gradient's size, even where that is rounding
         tolerance = 2e-3 if name != "cnn" else 1e-4
         np.testing.assert_allclose(found[key], value, tolerance, tolerance, err_msg=key)

@@ -89,7 +89,7 @@ def _elementwise(x: Node) -> Node | None:
     back = inverse(axes)
     operands: list[Node] = []
     for operand in x.inputs:
-        if operand.ndim < x.ndim and operand.size > 1:
+        if operand.ndim < x.ndim and operand.size != 1:
             shape = (1,) * (x.ndim - operand.ndim) + operand.shape
             operand = node("reshape", operand, shape=shape)
         operands.append(transposed(operand, back) if operand.ndim == x.ndim else operand)
