@@ -32,7 +32,6 @@ class MatMul(Function):
         Sample((0, 3), (3, 2)),
         Sample((2, 1, 0), (0,)),
     )
-    native_forward = True
     kept_for = {"x0": 1, "x1": 0}
 
     def forward(self, x0, x1):
@@ -87,7 +86,6 @@ class Linear(Function):
         Sample((2, 2, 3), (4, 3), (4,)),
         Sample((0, 3), (4, 3), (4,)),
     )
-    native_forward = True
     kept_for = {"x": 1, "weight": 0}
 
     def forward(self, x, weight, bias=None):

@@ -9,7 +9,7 @@ between two barriers: whatever reads what another thread wrote is in a later pha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil, gcd
+from math import ceil, gcd, prod
 
 from descend.compile.kernels import Access, Buffer, Kernel
 
@@ -18,6 +18,8 @@ CACHE = 160 * 1024
 ROWS_OF_PRODUCTS = 48
 """Rows that a matrix product should get at once."""
 
+SUMMED = 4096
+"""Elements that are added to one sum in a row: longer sums in float32 would lose digits."""
 TINY = 10_000
 """Operations that are rather left to one thread than shared."""
 
@@ -39,6 +41,7 @@ class Band:
     def block(self, threads: int) -> int:
         """How many units at a time."""
         share = max(1, ceil(self.units / threads))
+        share = min(share, self._summed_at_once(share))
         if len(self.kernels) == 1:
             return share
         seen: set[Buffer] = set()
@@ -56,6 +59,20 @@ class Band:
         if block >= share:
             return share
         return ceil(share / ceil(share / block))  # even blocks
+
+    def _summed_at_once(self, share: int) -> int:
+        """Units of which a loop that sums over its rows adds up no more than is exact enough."""
+        for kernel in self.kernels:
+            if kernel.adds and kernel.loop is not None:
+                row = prod(kernel.loop.lengths[1:]) if 1 in _reduced(kernel) else 1
+                share = min(share, max(1, SUMMED // (row * self.rows(kernel))))
+        return share
+
+
+def _reduced(kernel: Kernel) -> set[int]:
+    """The axes that the sums of a loop go over."""
+    assert kernel.loop is not None
+    return {axis for store in kernel.loop.stores for axis in store.axes}
 
 
 @dataclass
