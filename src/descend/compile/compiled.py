@@ -70,7 +70,7 @@ def is_available() -> bool:
     if os.environ.get("DESCEND_COMPILE", "1") == "0":
         return False
     try:
-        import llvmlite.binding  # noqa: F401  # pyright: ignore
+        import llvmlite.binding  # noqa: F401  only to see that it is there  # pyright: ignore
     except ImportError:
         return False
     return sys.byteorder == "little"

@@ -29,9 +29,9 @@ from descend.compile.lazy_array import LazyArray, cast, emit, ghost
 from descend.compile.lazy_array import Recorder as Recorder
 from descend.compile.lazy_elements import *  # noqa: F403  this is their face, under NumPy's names
 from descend.compile.lazy_elements import as_lazy, hosted, into, multiply, result_type
-from descend.compile.lazy_reductions import *  # noqa: F403
+from descend.compile.lazy_reductions import *  # noqa: F403  as above
 from descend.compile.lazy_reductions import all, any, max, min, prod, sum
-from descend.compile.lazy_shapes import *  # noqa: F403
+from descend.compile.lazy_shapes import *  # noqa: F403  as above
 from descend.compile.lazy_shapes import add_at, ravel
 from descend.core.arrays import register
 from descend.core.variable import Variable, array_of

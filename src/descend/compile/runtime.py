@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from descend.compile import native, threads
 from descend.compile.graph import Graph, Node, node
 from descend.compile.kernels import Buffer, Kernel
 from descend.compile.llvm import TYPES
-from descend.compile.passes.buffers import ALIGNMENT, Plan, plan
+from descend.compile.passes.buffers import ALIGNMENT, plan
 from descend.compile.passes.fuse import fuse
 from descend.compile.passes.host import called
 from descend.compile.passes.packing import share_packing
@@ -345,11 +344,3 @@ def text_of(executable: Executable) -> str:
             text = kernel.text() if kernel.call is None else kernel.title
             lines += ["  " + line for line in text.splitlines()]
     return "\n".join(lines)
-
-
-def digest(text: str) -> str:
-    """A short name for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-__all__ = ["Executable", "Plan", "digest", "text_of"]

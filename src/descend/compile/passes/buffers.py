@@ -41,7 +41,7 @@ def plan(schedule: Schedule, blocks: dict[Band, int], threads: int) -> Plan:
     placed: list[tuple[int, int, int, int]] = []  # offset, end, first and last phase
     for buffer, (first, last) in sorted(lives.items(), key=lambda item: -item[0].nbytes):
         size = _round_up(max(buffer.nbytes, 1))
-        taken = sorted((a, b) for a, b, f, l in placed if f <= last and first <= l)  # noqa: E741
+        taken = _taken(placed, first, last)
         offset = _first_gap(taken, size)
         placed.append((offset, offset + size, first, last))
         result.arena[buffer] = offset
@@ -73,7 +73,7 @@ def _plan_band(band: Band, block: int, threads: int, result: Plan) -> None:
     for user, first in first_use.items():
         last = last_use[user]
         size = user.scratch if isinstance(user, Kernel) else user.nbytes // band.units * block
-        taken = sorted((a, b) for a, b, f, l in placed if f <= last and first <= l)  # noqa: E741
+        taken = _taken(placed, first, last)
         offset = _first_gap(taken, _round_up(size))
         placed.append((offset, offset + _round_up(size), first, last))
         if isinstance(user, Kernel):
@@ -84,6 +84,13 @@ def _plan_band(band: Band, block: int, threads: int, result: Plan) -> None:
         if kernel.packed_by is not None:
             result.scratch[kernel] = result.scratch[kernel.packed_by]
     result.thread_bytes = max([result.thread_bytes, *(end for _, end, _, _ in placed)])
+
+
+def _taken(placed: list[tuple[int, int, int, int]], first: int, last: int) -> list[tuple[int, int]]:
+    """The places of those whose lives (their last two numbers) overlap one from first to last."""
+    return sorted(
+        (begin, end) for begin, end, born, dies in placed if born <= last and first <= dies
+    )
 
 
 def _first_gap(taken: list[tuple[int, int]], size: int, start: int = 0) -> int:
