@@ -48,6 +48,19 @@ class Expr:
         self.param = param
         """The number of a constant; (offset, strides) of an index."""
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for expressions that do the same with the very same operands."""
+        view = self.view
+        place = view and (
+            view.buffer,
+            view.offset,
+            view.strides,
+            tuple((id(x), stride) for x, stride in view.moving),
+        )
+        operands = tuple(id(x) for x in self.inputs)
+        return (self.op, operands, self.dtype, place, repr(self.param))
+
 
 @dataclass(frozen=True)
 class View:

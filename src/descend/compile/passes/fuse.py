@@ -280,15 +280,7 @@ class _Fusion:
 
     def _intern(self, expr: Expr) -> Expr:
         """The one expression that is equal to this one."""
-        view = expr.view
-        place = view and (
-            view.buffer,
-            view.offset,
-            view.strides,
-            tuple((id(x), stride) for x, stride in view.moving),
-        )
-        key = (expr.op, tuple(id(x) for x in expr.inputs), expr.dtype, place, repr(expr.param))
-        return self.values.setdefault(key, expr)
+        return self.values.setdefault(expr.key, expr)
 
     def _number(self, value: Any, dtype: np.dtype[Any]) -> Expr:
         return self._intern(Expr("constant", (), dtype, param=_python_number(value)))

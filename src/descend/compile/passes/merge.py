@@ -102,12 +102,7 @@ def _joined(first: Loop, second: Loop) -> Loop:
     memo: dict[int, Expr] = {}
 
     def intern(expr: Expr) -> Expr:
-        view = expr.view
-        place = view and (
-            view.buffer, view.offset, view.strides, tuple((id(x), s) for x, s in view.moving)
-        )  # fmt: skip
-        key = (expr.op, tuple(id(x) for x in expr.inputs), expr.dtype, place, repr(expr.param))
-        return values.setdefault(key, expr)
+        return values.setdefault(expr.key, expr)
 
     def moved(expr: Expr) -> Expr:
         for x in walk_values(expr, set(memo)):
