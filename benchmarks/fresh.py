@@ -6,6 +6,9 @@ number of threads can be chosen, which JAX reads from the cores that it may use.
 
 from __future__ import annotations
 
+import compileall
+import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -26,6 +29,7 @@ def start(
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
+    compile_package()
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", module, *arguments],
         stdin=subprocess.PIPE,
@@ -34,6 +38,15 @@ def start(
         env={**os.environ, **dict.fromkeys(THREADS, str(threads)), **environment},
         preexec_fn=bind,
     )
+
+
+@functools.cache
+def compile_package() -> None:
+    """Leave Python's own compiled files, as every installed package has them."""
+    found = importlib.util.find_spec("descend")
+    assert found is not None and found.submodule_search_locations is not None
+    for folder in found.submodule_search_locations:
+        compileall.compile_dir(folder, quiet=1)
 
 
 def run(module: str, *arguments: str, **options: Any) -> Any:

@@ -79,14 +79,11 @@ def descend(compile=as_is, width=WIDTH):
     from descend import nn, optim
 
     X, T, weights = data(width)
-    mask = np.triu(np.full((CONTEXT, CONTEXT), -1e9, np.float32), 1)
-    scale = (width / HEADS) ** -0.5
 
     def attention(qkv):
         heads = F.reshape(qkv, (BATCH, CONTEXT, 3, HEADS, width // HEADS))
         q, k, v = F.transpose(heads, (2, 0, 3, 1, 4))
-        scores = F.matmul(q, F.swapaxes(k, -1, -2)) * scale + mask
-        mixed = F.matmul(F.softmax(scores), v)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return F.reshape(F.transpose(mixed, (0, 2, 1, 3)), (BATCH, CONTEXT, width))
 
     model = network(nn, attention, width)

@@ -20,24 +20,16 @@ WEIGHTS = [
 
 def descend(compile=as_is):
     import descend.functions as F
-    from descend import Parameter, Variable, gradients
+    from descend import Variable, gradients, nn
 
-    weights = [Parameter(w.copy()) for w in WEIGHTS]
-
-    def forward(x, w_ih, w_hh, b_ih, b_hh):
-        h = c = np.zeros((BATCH, HIDDEN), np.float32)
-        ys = []
-        for inputs in F.linear(x, w_ih, b_ih):  # the products with all inputs at once
-            i, f, g, o = F.split(inputs + F.linear(h, w_hh, b_hh), 4, axis=1)
-            c = F.sigmoid(f) * c + F.sigmoid(i) * F.tanh(g)
-            h = F.sigmoid(o) * F.tanh(c)
-            ys.append(h)
-        return F.stack(ys)
+    lstm = nn.LSTM(INPUTS, HIDDEN)
+    for parameter, weight in zip(lstm.parameters(), WEIGHTS, strict=True):
+        parameter.data = weight.copy()
 
     def differentiate(x, gy):
         x = Variable(x)
-        y = forward(x, *weights)
-        return gradients(F.sum(y * gy), [*weights, x])
+        y, _ = lstm(x)
+        return gradients(F.sum(y * gy), [*lstm.parameters(), x])
 
     differentiate = compile(differentiate)
     return lambda: [g.data for g in differentiate(X, GY)], nothing

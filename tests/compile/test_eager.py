@@ -10,7 +10,7 @@ import pytest
 
 import descend
 import descend.functions as F
-from descend import Parameter, Variable, nn, optim
+from descend import Parameter, Variable, gradients, nn, optim
 from descend.compile import is_available
 from descend.compile.eager import EAGER, MOST_KINDS, Program, in_memory_order
 from descend.core import acceleration
@@ -35,6 +35,10 @@ COMPOSITES = (
     "conv2d",
     "conv_transpose2d",
     "max_pool2d",
+    "scaled_dot_product_attention",
+    "rnn",
+    "lstm",
+    "gru",
 )
 CASES = [
     pytest.param(name, i, id=f"{name}-{i}")
@@ -47,6 +51,8 @@ CASES = [
 def native(monkeypatch):
     """Everything counts as large; the test begins without programs."""
     monkeypatch.setattr(acceleration, "LARGE", 1)
+    monkeypatch.setattr(sys.modules["descend.functions.linear"], "THREADED", 0)
+    monkeypatch.setattr(sys.modules["descend.functions.recurrent"], "SHORT", 0)
     monkeypatch.setattr(optimizers, "MANY", 1)
     monkeypatch.setattr(EAGER, "programs", {})
     monkeypatch.setattr(EAGER, "counts", {})
@@ -79,7 +85,8 @@ def derivatives(name, sample):
     ]
     xs = [Variable(x) if own else x for own, x in zip(differentiable, inputs, strict=True)]
     leaves = [x for own, x in zip(differentiable, xs, strict=True) if own]
-    y = OPERATIONS[name].function(*xs, **sample.params)
+    answer = OPERATIONS[name].function(*xs, **sample.params)
+    y = answer[0] if type(answer) is tuple else answer
     found = [y.data]
     seed = Variable(np.cos(np.arange(y.size)).reshape(y.shape), requires_grad=False)
     found += [x.data for x in descend.gradients(y, leaves, seed)]
@@ -148,6 +155,40 @@ def test_small_arrays_stay_with_numpy(monkeypatch):
     assert len(made()) == 1
     F.exp(np.ones(acceleration.LARGE, np.float32))
     assert len(made()) == 1
+
+
+def test_products_that_blas_would_share_out(monkeypatch, plain, same):
+    monkeypatch.setattr(EAGER, "programs", {})
+    rng = np.random.default_rng(0)
+    x, w = (Variable(rng.normal(size=(64, 64))) for _ in range(2))
+    F.matmul(x, w)
+    F.linear(x, w)
+    assert made() == []  # as many multiplications as one thread of OpenBLAS does
+    w = Variable(rng.normal(size=(64, 65)))
+    y = F.matmul(x, w)
+    assert len(made()) == 1
+    same([y.data], [plain(F.matmul, x.data, w.data)])
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("steps", [5, 8, 29])
+def test_sequences_of_every_length_take_few_programs(steps, reverse, monkeypatch, plain, same):
+    monkeypatch.setattr(EAGER, "programs", {})
+    rng = np.random.default_rng(0)
+    lengths = np.array([steps, 3])
+    shapes = (steps, 2, 3), (2, 4), (2, 4), (16, 3), (16, 4), (16,), (16,)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+
+    def differentiate():
+        xs = [Variable(x) for x in arrays]
+        ys = F.lstm(*xs, lengths=lengths, reverse=reverse)
+        loss = sum(F.sum(y * y) for y in ys)
+        gxs = gradients(loss, xs, create_graph=True)
+        second = gradients(sum(F.sum(g * g) for g in gxs), xs[:1])
+        return [y.data for y in (*ys, *gxs, *second)]
+
+    same(differentiate(), plain(differentiate))
+    assert 0 < len(made()) <= 8  # 8, 4, 2 and 1 steps, forward and backward
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.complex128, ">f4"])

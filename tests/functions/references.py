@@ -354,3 +354,121 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
         patch = x[:, :, column].reshape(-1, C, KH, KW)
         padded[:, :, (rows + PH)[:, None], columns + PW] += patch
     return padded[:, :, PH : PH + H, PW : PW + W]
+
+
+# ---- recurrent networks, one number after the other -------------------------------------------
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn_cell(x, h, w_ih, w_hh, b_ih=0, b_hh=0, nonlinearity="tanh"):
+    y = np.einsum("...i,oi->...o", x, w_ih) + b_ih + np.einsum("...i,oi->...o", h, w_hh) + b_hh
+    return np.tanh(y) if nonlinearity == "tanh" else np.where(y > 0, y, 0)
+
+
+def lstm_cell(x, h, c, w_ih, w_hh, b_ih=0, b_hh=0):
+    y = np.einsum("...i,oi->...o", x, w_ih) + b_ih + np.einsum("...i,oi->...o", h, w_hh) + b_hh
+    n = h.shape[-1]
+    i, f, g, o = (y[..., k * n : (k + 1) * n] for k in range(4))
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return logistic(o) * np.tanh(c), c
+
+
+def gru_cell(x, h, w_ih, w_hh, b_ih=0, b_hh=0):
+    n = h.shape[-1]
+    gx = np.einsum("...i,oi->...o", x, w_ih) + b_ih
+    gh = np.einsum("...i,oi->...o", h, w_hh) + b_hh
+    r = logistic(gx[..., :n] + gh[..., :n])
+    z = logistic(gx[..., n : 2 * n] + gh[..., n : 2 * n])
+    new = np.tanh(gx[..., 2 * n :] + r * gh[..., 2 * n :])
+    return (1 - z) * new + z * h
+
+
+def sequence(step, x, state, lengths, reverse):
+    """Each sequence of the batch for itself, to its own end."""
+    steps, batch = x.shape[:2]
+    ends = [steps] * batch if lengths is None else lengths
+    y = np.zeros((steps, *state[0].shape))
+    last = [part.copy() for part in state]
+    for n in range(batch):
+        own = tuple(part[n] for part in state)
+        order = range(ends[n])
+        for t in reversed(order) if reverse else order:
+            own = step(x[t, n], *own)
+            y[t, n] = own[0]
+        for part, value in zip(last, own, strict=True):
+            part[n] = value
+    return y, *last
+
+
+def rnn(x, h, *weights, nonlinearity="tanh", lengths=None, reverse=False):
+    def step(x, h):
+        return (rnn_cell(x, h, *weights, nonlinearity=nonlinearity),)
+
+    return sequence(step, x, (h,), lengths, reverse)
+
+
+def lstm(x, h, c, *weights, lengths=None, reverse=False):
+    return sequence(lambda x, h, c: lstm_cell(x, h, c, *weights), x, (h, c), lengths, reverse)
+
+
+def gru(x, h, *weights, lengths=None, reverse=False):
+    return sequence(lambda x, h: (gru_cell(x, h, *weights),), x, (h,), lengths, reverse)
+
+
+# ---- attention, query by query ----------------------------------------------------------------
+
+
+def scaled_dot_product_attention(
+    query, key, value, mask=None, dropout_p=0.0, is_causal=False, scale=None, training=True, rng=0
+):
+    length, width = query.shape[-2:]
+    keys = key.shape[-2]
+    lead = np.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    query, key = (
+        np.broadcast_to(query, (*lead, length, width)),
+        np.broadcast_to(key, (*lead, keys, width)),
+    )
+    value = np.broadcast_to(value, (*lead, *value.shape[-2:]))
+    if mask is not None:
+        mask = np.broadcast_to(mask, (*lead, length, keys))
+    weights = np.zeros((*lead, length, keys))
+    for place in np.ndindex(*lead, length):
+        scores = np.array([query[place] @ k for k in key[place[:-1]]])
+        scores *= width**-0.5 if scale is None else scale
+        seen = np.ones(keys, bool)
+        if is_causal:
+            seen = np.arange(keys) <= place[-1]
+        elif mask is not None and mask.dtype == bool:
+            seen = mask[place]
+        elif mask is not None:
+            scores = scores + mask[place]
+        if seen.any():
+            weights[place] = np.where(seen, np.exp(scores - scores.max()), 0)
+            weights[place] /= weights[place].sum()
+    if dropout_p:
+        weights = weights * dropout(np.ones_like(weights), dropout_p, training, rng)
+    return weights @ value
+
+
+def multi_head_attention(
+    query, key, value, num_heads, in_weight, in_bias, out_weight, out_bias=0, is_causal=False
+):
+    size = query.shape[-1] // num_heads
+    biases = np.zeros(3 * query.shape[-1]) if in_bias is None else in_bias
+    parts = [
+        x @ w.T + b
+        for x, w, b in zip(
+            (query, key, value), np.split(in_weight, 3), np.split(biases, 3), strict=True
+        )
+    ]
+    heads = []
+    for i in range(num_heads):
+        own = [part[..., i * size : (i + 1) * size] for part in parts]
+        if query.ndim == 3:
+            own = [part.swapaxes(0, 1) for part in own]
+        head = scaled_dot_product_attention(*own, is_causal=is_causal)
+        heads.append(head.swapaxes(0, 1) if query.ndim == 3 else head)
+    return np.concatenate(heads, axis=-1) @ out_weight.T + out_bias

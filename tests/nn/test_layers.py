@@ -40,6 +40,8 @@ LAYERS = [
     (lambda: nn.Sigmoid(), X, X.shape),
     (lambda: nn.Softmax(axis=1), X, X.shape),
     (lambda: nn.Identity(), X, X.shape),
+    (lambda: nn.RNNCell(8, 4, nonlinearity="relu"), X[0, 0], (8, 4)),
+    (lambda: nn.GRUCell(8, 4, bias=False), X[0, 0], (8, 4)),
 ]
 
 
@@ -278,3 +280,118 @@ def test_a_small_network_learns():
         loss.backward()
         optimizer.step()
     assert (net.eval()(x).data.argmax(axis=1) == t).mean() > 0.95
+
+
+# ---- recurrent layers and attention -----------------------------------------------------------
+
+SEQUENCES = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_recurrent_layer_is_its_cell_step_by_step(kind):
+    layer = kind(3, 4, rng=0)
+    cell = {nn.RNN: nn.RNNCell, nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell}[kind](3, 4)
+    cell.load_state_dict({name[: -len("_l0")]: x for name, x in layer.state_dict().items()})
+    y, last = layer(SEQUENCES)
+    state, ys = None, []
+    for x in SEQUENCES:
+        state = cell(x, state)
+        ys.append(state[0] if kind is nn.LSTM else state)
+    np.testing.assert_allclose(y.data, np.stack([h.data for h in ys]), rtol=1e-5, atol=1e-6)
+    last, state = (last, state) if kind is nn.LSTM else ([last], [state])
+    for part, own in zip(last, state, strict=True):
+        np.testing.assert_allclose(part.data[0], own.data, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_layers_on_top_of_each_other_in_both_directions(kind):
+    layer = kind(3, 4, num_layers=2, bidirectional=True, batch_first=True, dtype=np.float64, rng=0)
+    x = SEQUENCES.swapaxes(0, 1).astype(np.float64)
+    y, last = layer(x)
+    last = last if kind is nn.LSTM else (last,)
+    assert y.shape == (2, 6, 8) and {part.shape for part in last} == {(4, 2, 4)}
+    # the state behind the last step, and behind the first when read from the end
+    np.testing.assert_array_equal(last[0].data[2], y.data[:, -1, :4])
+    np.testing.assert_array_equal(last[0].data[3], y.data[:, 0, 4:])
+    # a sequence that ends early answers what it answers alone
+    short, _ = layer(x, lengths=np.array([6, 4]))
+    alone, alone_last = layer(x[1, :4])
+    alone_last = alone_last if kind is nn.LSTM else (alone_last,)
+    np.testing.assert_allclose(short.data[1, :4], alone.data, rtol=1e-12)
+    assert alone.shape == (4, 8) and alone_last[0].shape == (4, 4)
+    assert not short.data[1, 4:].any()
+
+
+def test_recurrent_layers_take_a_state_and_are_named_as_pytorchs():
+    layer = nn.LSTM(3, 4, 2, bidirectional=True, rng=0)
+    names = [name for name, _ in layer.named_parameters()]
+    assert names[:8] == [
+        f"{kind}_l0{suffix}"
+        for suffix in ("", "_reverse")
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    ]
+    assert layer.weight_ih_l1.shape == (16, 8)
+    assert repr(layer) == "LSTM(3, 4, num_layers=2, bidirectional=True)"
+    y, (h, c) = layer(SEQUENCES)
+    again, _ = layer(SEQUENCES, (h, c))
+    assert not np.allclose(y.data, again.data)
+    (again * again).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_dropout_between_layers_is_for_training():
+    layer = nn.GRU(3, 4, 2, dropout=0.5, rng=0)
+    trained = [layer(SEQUENCES)[0].data for _ in range(2)]
+    assert not np.array_equal(*trained)
+    layer.eval()
+    np.testing.assert_array_equal(layer(SEQUENCES)[0].data, layer(SEQUENCES)[0].data)
+
+
+def test_what_recurrent_layers_refuse():
+    layer = nn.LSTM(3, 4)
+    with refused(ValueError, "LSTM: x (6, 2, 5) came, (T, N, in) or (T, in) with in=3 is needed"):
+        layer(np.ones((6, 2, 5)))
+    with refused(ValueError, "LSTM: a state of (1, 2, 3) came, (1, 2, 4) and (1, 2, 4) is needed"):
+        layer(SEQUENCES, (np.ones((1, 2, 3)),))
+    with refused(ValueError, "lstm: lengths are float64 (2,), integers (2,) are needed"):
+        layer(SEQUENCES, lengths=np.ones(2))
+    with refused(ValueError, "RNN: nonlinearity is 'sin', 'tanh' or 'relu' is needed"):
+        nn.RNN(3, 4, nonlinearity="sin")
+    with refused(ValueError, "GRU: hidden_size is 0, at least 1 is needed"):
+        nn.GRU(3, 0)
+
+
+def test_multihead_attention_mixes_what_it_may_look_at():
+    layer = nn.MultiheadAttention(4, 2, dtype=np.float64, rng=0)
+    rng = np.random.default_rng(0)
+    q, k = rng.normal(size=(3, 2, 4)), rng.normal(size=(5, 2, 4))
+    y = layer(q, k, k)
+    assert y.shape == (3, 2, 4)
+    (y * y).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    # a padded key is as good as none
+    padding = np.zeros((2, 5), bool)
+    padding[1, 3:] = True
+    padded = layer(q, k, k, key_padding_mask=padding).data
+    np.testing.assert_allclose(padded[:, 0], y.data[:, 0])
+    np.testing.assert_allclose(padded[:, 1], layer(q[:, 1], k[:3, 1], k[:3, 1]).data)
+    # the mask says where not to look, or what to add
+    mask = ~np.tri(3, 5, dtype=bool)
+    causal = layer(q, k, k, is_causal=True).data
+    np.testing.assert_allclose(layer(q, k, k, attn_mask=mask).data, causal)
+    added = np.where(mask, -np.inf, 0.0)
+    np.testing.assert_allclose(layer(q, k, k, attn_mask=added).data, causal)
+    both = layer(q, k, k, key_padding_mask=padding, attn_mask=np.tile(added, (4, 1, 1))).data
+    np.testing.assert_allclose(both, layer(q, k, k, padding, mask).data)
+    np.testing.assert_allclose(both, layer(q, k, k, padding, is_causal=True).data)
+
+
+def test_batch_first_attention():
+    first = nn.MultiheadAttention(4, 2, batch_first=True, rng=0)
+    x = SEQUENCES[:, :, [0, 1, 2, 0]]
+    later = nn.MultiheadAttention(4, 2, rng=0)
+    np.testing.assert_array_equal(
+        first(*[x.swapaxes(0, 1)] * 3).data, later(x, x, x).data.swapaxes(0, 1)
+    )
+    with refused(ValueError, "MultiheadAttention: embed_dim=5 does not divide into num_heads=2"):
+        nn.MultiheadAttention(5, 2)

@@ -141,10 +141,11 @@ class Fused(Function):
         return self.function, *sorted(self.params.items())
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  a rule names its arguments
-        self, x0: Any, x1: Any = None, x2: Any = None, x3: Any = None, x4: Any = None
-    ) -> Any:
+        self, x0: Any, x1: Any = None, x2: Any = None, x3: Any = None, x4: Any = None,
+        x5: Any = None, x6: Any = None, x7: Any = None,
+    ) -> Any:  # fmt: skip
         """The value, or the values."""
-        xs = [x0, x1, x2, x3, x4][: self.count]
+        xs = [x0, x1, x2, x3, x4, x5, x6, x7][: self.count]
         found = EAGER.run(self.function, (self.kind, "forward"), xs, self._values)
         ys = self._values(*xs) if found is None else found
         return ys[0] if len(ys) == 1 else tuple(ys)
@@ -153,9 +154,11 @@ class Fused(Function):
         y = self.function(*xs, **self.params)
         return list(y) if type(y) is tuple else [y]
 
-    def backward(self, *gys: Any, x0: Any, x1: Any, x2: Any, x3: Any, x4: Any) -> tuple[Any, ...]:
+    def backward(
+        self, *gys: Any, x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, x6: Any, x7: Any
+    ) -> tuple[Any, ...]:
         """The gradients of those arguments that have one."""
-        xs = [x0, x1, x2, x3, x4][: self.count]
+        xs = [x0, x1, x2, x3, x4, x5, x6, x7][: self.count]
         wanted = tuple(edge is not None for edge in self.edges)
         if isinstance(gys[0], Variable):
             # one argument may be computed from another: each its own, whose gradient is looked for

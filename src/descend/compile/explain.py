@@ -247,7 +247,7 @@ def summary(kernel: Kernel) -> str:
         return kernel.title
     shape = "x".join(map(str, loop.lengths))
     ends = [_end(kind) for kind in dict.fromkeys(s.kind for s in loop.stores) if kind != "store"]
-    names = {e.op for e in loop.expressions() if e.op not in PLUMBING and not _is_place(e, loop)}
+    names = {e.op for e in loop.expressions if e.op not in PLUMBING and not _is_place(e, loop)}
     # what says most comes first: the rest may be cut off
     words = sorted(names, key=lambda name: (name not in DEAR, name in CHOICES, name))
     if any(view.moving for view in loop.reads):

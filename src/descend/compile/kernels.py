@@ -128,7 +128,7 @@ def of_loop(loop: Loop) -> Kernel:
                 anywhere = True
         return Access(view.buffer, view.offset, strides, lengths, anywhere)
 
-    operations = [e for e in loop.expressions() if e.op not in ("load", "constant", "index")]
+    operations = [e for e in loop.expressions if e.op not in ("load", "constant", "index")]
     return Kernel(
         rows=loop.rows,
         operands=loop.buffers,

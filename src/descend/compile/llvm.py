@@ -47,7 +47,7 @@ class _Kernel:
         self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.depths: dict[int, int] = {}
         self.at_depth: dict[int, list[Expr]] = {}
-        for expr in loop.expressions():
+        for expr in loop.expressions:
             self.depths[id(expr)] = depth = self._depth(expr)
             self.at_depth.setdefault(depth, []).append(expr)
         self.lanes = self._lanes()

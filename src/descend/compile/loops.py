@@ -31,7 +31,7 @@ class Expr:
     ``op`` is an elementwise operation of the graph, or "load", "constant", "index".
     """
 
-    __slots__ = ("dtype", "inputs", "op", "param", "view")
+    __slots__ = ("_key", "dtype", "inputs", "op", "param", "view")
 
     def __init__(
         self,
@@ -47,10 +47,16 @@ class Expr:
         self.view = view
         self.param = param
         """The number of a constant; (offset, strides) of an index."""
+        self._key: tuple[Any, ...] | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Equal for expressions that do the same with the very same operands."""
+        if self._key is None:
+            self._key = self._found_key()
+        return self._key
+
+    def _found_key(self) -> tuple[Any, ...]:
         view = self.view
         place = view and (
             view.buffer,
@@ -102,19 +108,22 @@ class Loop:
         """The length of the axis that threads share."""
         return self.lengths[0]
 
-    def expressions(self) -> Iterator[Expr]:
+    @cached_property
+    def expressions(self) -> list[Expr]:
         """Every value of the kernel once, operands before what is made of them."""
         seen: set[int] = set()
+        found: list[Expr] = []
         for store in self.stores:
             for moving, _ in store.view.moving:
-                yield from walk_values(moving, seen)
-            yield from walk_values(store.value, seen)
+                found += walk_values(moving, seen)
+            found += walk_values(store.value, seen)
+        return found
 
     @cached_property
     def buffers(self) -> list[Any]:
         """The buffers in the order in which the text first names them."""
         found: dict[Any, None] = {}
-        for expr in self.expressions():
+        for expr in self.expressions:
             if expr.view is not None:
                 found.setdefault(expr.view.buffer)
         for store in self.stores:
@@ -135,7 +144,7 @@ class Loop:
     @cached_property
     def reads(self) -> list[View]:
         """The views that are loaded."""
-        return [expr.view for expr in self.expressions() if expr.view is not None]
+        return [expr.view for expr in self.expressions if expr.view is not None]
 
     @cached_property
     def writes(self) -> list[View]:
@@ -150,7 +159,7 @@ class Loop:
     @cached_property
     def size(self) -> int:
         """The number of different values."""
-        return sum(1 for _ in self.expressions())
+        return len(self.expressions)
 
     @cached_property
     def is_sequential(self) -> bool:
@@ -166,7 +175,7 @@ class Loop:
         head = " x ".join(n + "+" * (i in reduced) for i, n in enumerate(lengths))
         lines = [f"loop {head}"]
         values: dict[int, str] = {}
-        for expr in self.expressions():
+        for expr in self.expressions:
             values[id(expr)] = name = f"%{len(values)}"
             operands = "".join(f" {values[id(x)]}" for x in expr.inputs)
             if expr.view is not None:

@@ -75,7 +75,7 @@ accelerator = ACCELERATOR.now
 
 def forward(function: Any, arrays: list[Any]) -> Any:
     """The value of a Function whose ``forward`` is native where an array is large."""
-    if _any_is_large(arrays) and (native := accelerator()) is not None:
+    if function.is_large(arrays) and (native := accelerator()) is not None:
         y = native.forward(function, arrays)
         if y is not None:
             return y
@@ -84,7 +84,7 @@ def forward(function: Any, arrays: list[Any]) -> Any:
 
 def backward(function: Any, gys: list[Any]) -> Any:
     """The gradients of a Function whose rule is native where an array is large."""
-    if _any_is_large(gys) and (native := accelerator()) is not None:
+    if any_is_large(gys) and (native := accelerator()) is not None:
         gxs = native.backward(function, gys)
         if gxs is not None:
             return gxs
@@ -94,18 +94,19 @@ def backward(function: Any, gys: list[Any]) -> Any:
 def fused(function: Composite) -> Composite:
     """A composite that is one native program where an array is large.
 
-    It takes up to four arrays, Variables or Nones by position, and settings by name. It depends on
-    nothing else, changes nothing, and answers one array.
+    It takes up to eight arrays, Variables or Nones by position, and settings by name. It depends on
+    nothing else and changes nothing.
     """
 
     @functools.wraps(function)
     def call(*xs: Any, **params: Any) -> Any:
-        if _any_is_large(xs) and (native := accelerator()) is not None:
+        if any_is_large(xs) and (native := accelerator()) is not None:
             return native.composite(function, xs, params)
         return function(*xs, **params)
 
     return cast(Composite, call)
 
 
-def _any_is_large(xs: Iterable[Any]) -> bool:
+def any_is_large(xs: Iterable[Any]) -> bool:
+    """Whether one of the arrays is large."""
     return any(getattr(x, "size", 0) >= LARGE for x in xs)

@@ -65,10 +65,10 @@ class Function:
     and hands None to the rule where x1 is a constant."""
 
     native_forward: ClassVar[bool] = False
-    """Whether ``forward`` is better left to the compiler where arrays are large."""
+    """Whether ``forward`` is better left to the compiler for calls that `is_large`."""
 
     native_rule: ClassVar[bool] = False
-    """Whether ``backward`` is, too."""
+    """Whether ``backward`` is, too, where a gradient is large."""
 
     argument_names: ClassVar[tuple[str, ...]] = ()
     _keeps: ClassVar[tuple[tuple[str, str, int, int | None], ...]] = ()
@@ -107,6 +107,10 @@ class Function:
     def complaint(self, *xs: Any) -> str | None:
         """Why ``forward`` refused these arrays, in one sentence, where NumPy's own is unclear."""
         return None
+
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether a native program for this call is worth its price, by the sizes alone."""
+        return acceleration.any_is_large(xs)
 
     def keep(self, **values: Any) -> None:
         """Hand values of ``forward`` to ``backward``'s keyword-only arguments of these names.

@@ -33,6 +33,10 @@ from descend.functions.arithmetic import sign as sign
 from descend.functions.arithmetic import sqrt as sqrt
 from descend.functions.arithmetic import square as square
 from descend.functions.arithmetic import subtract as subtract
+from descend.functions.attention import multi_head_attention as multi_head_attention
+from descend.functions.attention import (
+    scaled_dot_product_attention as scaled_dot_product_attention,
+)
 from descend.functions.comparison import all as all
 from descend.functions.comparison import any as any
 from descend.functions.comparison import argmax as argmax
@@ -88,6 +92,12 @@ from descend.functions.normalization import layer_norm as layer_norm
 from descend.functions.pooling import avg_pool2d as avg_pool2d
 from descend.functions.pooling import max_pool2d as max_pool2d
 from descend.functions.random import dropout as dropout
+from descend.functions.recurrent import gru as gru
+from descend.functions.recurrent import gru_cell as gru_cell
+from descend.functions.recurrent import lstm as lstm
+from descend.functions.recurrent import lstm_cell as lstm_cell
+from descend.functions.recurrent import rnn as rnn
+from descend.functions.recurrent import rnn_cell as rnn_cell
 from descend.functions.reduction import cumsum as cumsum
 from descend.functions.reduction import logsumexp as logsumexp
 from descend.functions.reduction import max as max

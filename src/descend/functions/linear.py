@@ -11,6 +11,10 @@ from descend.core.errors import shape_of
 from descend.core.function import Function
 from descend.functions.registry import Sample, primitive
 
+THREADED = 1 << 18
+"""Multiplications above which OpenBLAS uses several threads. These go on spinning for some 30 ms
+after a product, and whatever else is native has half the processor meanwhile."""
+
 
 class MatMul(Function):
     """The matrix product x0 @ x1, as NumPy's: a 1-D argument is a vector, leading axes broadcast.
@@ -33,6 +37,13 @@ class MatMul(Function):
         Sample((2, 1, 0), (0,)),
     )
     kept_for = {"x0": 1, "x1": 0}
+    native_forward = True
+
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether NumPy would use several threads."""
+        x0, x1 = xs
+        columns = x1.shape[-1] if getattr(x1, "ndim", 0) > 1 else 1
+        return getattr(x0, "size", 1) * columns > THREADED
 
     def forward(self, x0, x1):
         return get_array_module(x0, x1).matmul(x0, x1)
@@ -87,6 +98,13 @@ class Linear(Function):
         Sample((0, 3), (4, 3), (4,)),
     )
     kept_for = {"x": 1, "weight": 0}
+    native_forward = True
+
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether NumPy would use several threads."""
+        x, weight, *_ = xs
+        rows = weight.shape[0] if getattr(weight, "ndim", 0) > 1 else 1
+        return getattr(x, "size", 1) * rows > THREADED
 
     def forward(self, x, weight, bias=None):
         if weight.ndim != 2:

@@ -12,6 +12,7 @@ from descend.nn.activation import ReLU as ReLU
 from descend.nn.activation import Sigmoid as Sigmoid
 from descend.nn.activation import Softmax as Softmax
 from descend.nn.activation import Tanh as Tanh
+from descend.nn.attention import MultiheadAttention as MultiheadAttention
 from descend.nn.container import Flatten as Flatten
 from descend.nn.container import ModuleList as ModuleList
 from descend.nn.container import Sequential as Sequential
@@ -29,3 +30,9 @@ from descend.nn.normalization import BatchNorm2d as BatchNorm2d
 from descend.nn.normalization import LayerNorm as LayerNorm
 from descend.nn.pooling import AvgPool2d as AvgPool2d
 from descend.nn.pooling import MaxPool2d as MaxPool2d
+from descend.nn.recurrent import GRU as GRU
+from descend.nn.recurrent import LSTM as LSTM
+from descend.nn.recurrent import RNN as RNN
+from descend.nn.recurrent import GRUCell as GRUCell
+from descend.nn.recurrent import LSTMCell as LSTMCell
+from descend.nn.recurrent import RNNCell as RNNCell

@@ -47,7 +47,7 @@ def _joinable(loop: Loop) -> int | None:
     """The first axis that can be made one with the next."""
     lengths = loop.lengths
     walks = [view.strides for view in (*loop.reads, *loop.writes)]
-    walks += [expr.param[1] for expr in loop.expressions() if expr.op == "index"]
+    walks += [expr.param[1] for expr in loop.expressions if expr.op == "index"]
     for axis in range(len(lengths) - 1):
         if 1 not in lengths[axis : axis + 2] and any(
             (axis in store.axes) != (axis + 1 in store.axes) for store in loop.stores

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend.compile.kernels import Buffer, Kernel
-from descend.compile.loops import Expr, Loop, Store, View, walk_values
+from descend.compile.loops import Expr, Loop, Store, View
 
 MOST_VALUES = 300
 """Kernels are not merged beyond this many values."""
@@ -99,32 +99,28 @@ def _joined(first: Loop, second: Loop) -> Loop:
     """Both in one, the second's loads of what the first stores replaced by the values."""
     stored = {s.view.buffer: s.value for s in first.stores if s.kind == "store"}
     values: dict[Any, Expr] = {}
+    for x in first.expressions:
+        values.setdefault(x.key, x)
     memo: dict[int, Expr] = {}
 
     def intern(expr: Expr) -> Expr:
         return values.setdefault(expr.key, expr)
 
-    def moved(expr: Expr) -> Expr:
-        for x in walk_values(expr, set(memo)):
-            if x.view is not None and x.view.buffer in stored:
-                value = stored[x.view.buffer]
-                if x.dtype != value.dtype:
-                    value = intern(Expr("cast", (value,), x.dtype))
-                memo[id(x)] = memo.get(id(value), value)
-                continue
-            view = x.view
-            if view is not None and view.moving:
-                moving = tuple((memo[id(m)], s) for m, s in view.moving)
-                view = View(view.buffer, view.offset, view.strides, moving)
-            inputs = tuple(memo[id(i)] for i in x.inputs)
-            memo[id(x)] = intern(Expr(x.op, inputs, x.dtype, view, x.param))
-        return memo[id(expr)]
-
-    whole_stored, stored = stored, {}
-    stores = [Store(s.kind, s.view, moved(s.value), s.axes) for s in first.stores]
-    stored = {b: memo[id(v)] for b, v in whole_stored.items()}
-    stores += [Store(s.kind, s.view, moved(s.value), s.axes) for s in second.stores]
-    return Loop(first.lengths, stores)
+    for x in second.expressions:
+        view = x.view
+        if view is not None and view.buffer in stored:
+            value = stored[view.buffer]
+            memo[id(x)] = (
+                value if x.dtype == value.dtype else intern(Expr("cast", (value,), x.dtype))
+            )
+            continue
+        if view is not None and view.moving:
+            moving = tuple((memo[id(m)], s) for m, s in view.moving)
+            view = View(view.buffer, view.offset, view.strides, moving)
+        inputs = tuple(memo[id(i)] for i in x.inputs)
+        memo[id(x)] = intern(Expr(x.op, inputs, x.dtype, view, x.param))
+    stores = [Store(s.kind, s.view, memo[id(s.value)], s.axes) for s in second.stores]
+    return Loop(first.lengths, [*first.stores, *stores])
 
 
 def _without_dead_stores(parts: list[Loop | Kernel], kept: set[Buffer]) -> list[Loop | Kernel]:
