@@ -159,6 +159,7 @@ def test_small_arrays_stay_with_numpy(monkeypatch):
 
 def test_products_that_blas_would_share_out(monkeypatch, plain, same):
     monkeypatch.setattr(EAGER, "programs", {})
+    monkeypatch.setattr(EAGER, "counts", {})
     rng = np.random.default_rng(0)
     x, w = (Variable(rng.normal(size=(64, 64))) for _ in range(2))
     F.matmul(x, w)
@@ -174,6 +175,7 @@ def test_products_that_blas_would_share_out(monkeypatch, plain, same):
 @pytest.mark.parametrize("steps", [5, 8, 29])
 def test_sequences_of_every_length_take_few_programs(steps, reverse, monkeypatch, plain, same):
     monkeypatch.setattr(EAGER, "programs", {})
+    monkeypatch.setattr(EAGER, "counts", {})
     rng = np.random.default_rng(0)
     lengths = np.array([steps, 3])
     shapes = (steps, 2, 3), (2, 4), (2, 4), (16, 3), (16, 4), (16,), (16,)
