@@ -26,8 +26,20 @@ from descend.core import no_grad as no_grad
 from descend.core import register as register
 from descend.core import test_mode as test_mode
 from descend.core import using_config as using_config
+from descend.functions import stop_gradient as stop_gradient
 from descend.functions.random import Generator as Generator
 from descend.functions.random import default_rng as default_rng
 from descend.functions.random import seed as seed
+from descend.transforms import checkpoint as checkpoint
+from descend.transforms import custom_gradient as custom_gradient
+from descend.transforms import elementwise_grad as elementwise_grad
+from descend.transforms import grad as grad
+from descend.transforms import hessian as hessian
+from descend.transforms import hvp as hvp
+from descend.transforms import jacobian as jacobian
+from descend.transforms import jvp as jvp
+from descend.transforms import value_and_grad as value_and_grad
+from descend.transforms import vjp as vjp
+from descend.transforms import vmap as vmap
 
 __version__ = "0.1.0"

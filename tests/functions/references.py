@@ -1,19 +1,38 @@
 """What each operation must answer, computed another way: NumPy, SciPy, or the formula in loops.
 
-A NumPy function of an operation's name is its reference unless this file has one.
+A NumPy function of an operation's name is its reference unless this file, or one of the files
+``references_<family>.py`` beside it, has one.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import pathlib
 
 import numpy as np
 import scipy.special
 
 
+def families():
+    """The modules of references beside this one."""
+    for path in sorted(pathlib.Path(__file__).parent.glob("references_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+
+
 def reference(name):
     """The oracle of an operation, None if there is none."""
-    return globals().get(name) or getattr(np, name, None)
+    for module in (None, *FAMILIES):
+        found = globals().get(name) if module is None else getattr(module, name, None)
+        if callable(found):
+            return found
+    return getattr(np, name, None)
+
+
+FAMILIES = [*families()]
 
 
 def pairs(size):

@@ -70,6 +70,23 @@ def get_array_module(x: Any, *others: Any) -> Any:
     return module
 
 
+class Overriding:
+    """The base of kinds of arrays on which a Function is not computed but called otherwise."""
+
+    __slots__ = ()
+
+    def apply(self, function: Any, xs: tuple[Any, ...]) -> Any:
+        """What ``function(*xs)`` answers, where this is among the arguments."""
+        raise NotImplementedError
+
+
+class Overridden(Exception):  # noqa: N818  nobody sees it
+    """Tells a Function that an argument knows better how to call it."""
+
+    def __init__(self, by: Overriding) -> None:
+        self.by = by
+
+
 def is_array(x: object) -> bool:
     """Whether ``x`` is an array of a registered kind; CuPy registers itself when first met."""
     if isinstance(x, np.ndarray) or isinstance(x, tuple(ARRAY_TYPES)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from descend.core import acceleration, debugging
-from descend.core.arrays import as_array, get_array_module, sum_to
+from descend.core.arrays import Overriding, as_array, get_array_module, sum_to
 from descend.core.config import config, using_config
 from descend.core.errors import kind_of
 from descend.core.function import Edge, Function
@@ -106,7 +106,7 @@ def gradients(
         for i, gx in enumerate(gxs):
             gxs[i] = None
             gx = None if gx is None else owned(gx)
-            wrap = gx is not None and not create_graph
+            wrap = not (gx is None or create_graph or isinstance(gx, Overriding))
             results.append(Variable(gx, None, False) if wrap else gx)
     return results
 
@@ -274,6 +274,8 @@ def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> A
 
 def as_asked(function: Function, gx: Any, create_graph: bool) -> Any:
     """A rule's answer as an array, or as a Variable with create_graph: there arrays are refused."""
+    if isinstance(gx, Overriding):
+        return gx  # it may hold a Variable
     if not create_graph:
         return gx.data
     raise TypeError(
@@ -364,10 +366,11 @@ def _seeds(ys: list[Variable], grad_outputs: Any, create_graph: bool) -> list[tu
             )
         if gy is None:
             gy = ones_like(y.data)
-        gy = as_variable(gy)
+        gy = gy if isinstance(gy, Overriding) else as_variable(gy)
         if gy.shape != y.shape:
             raise ValueError(f"gradients: grad_output {i} {gy.shape} does not fit {y.shape}")
-        seeds.append((edge_of(y), gy if create_graph else gy.data))
+        whole = create_graph or isinstance(gy, Overriding)
+        seeds.append((edge_of(y), gy if whole else gy.data))
     return seeds
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from descend.core import acceleration, debugging
-from descend.core.arrays import Array, as_array, is_array
+from descend.core.arrays import Array, Overridden, Overriding, as_array, is_array
 from descend.core.config import config
 from descend.core.errors import OperandError, shape_of
 from descend.core.variable import Variable, as_variable, output
@@ -63,6 +63,9 @@ class Function:
     kept_for: ClassVar[dict[str, int]] = {}
     """Arguments that the gradient of one input alone needs: ``{"x0": 1}`` keeps x0 for that of x1,
     and hands None to the rule where x1 is a constant."""
+
+    elementwise: ClassVar[bool] = False
+    """Whether each element of the output depends on the elements in its own place only."""
 
     native_forward: ClassVar[bool] = False
     """Whether ``forward`` is better left to the compiler for calls that `is_large`."""
@@ -156,6 +159,8 @@ class Function:
                 y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
                 y = tuple(y)
+        except Overridden as found:
+            return found.by.apply(self, xs)
         except OperandError as error:
             raise TypeError(f"{self.name}: {error}") from None
         except (ValueError, TypeError, IndexError) as error:
@@ -193,6 +198,8 @@ class Function:
         """A raw argument as ``forward`` gets it; OperandError for what is none."""
         if isinstance(x, NUMBERS):
             return x
+        if isinstance(x, Overriding):
+            raise Overridden(x)
         defaults = len(self.forward.__defaults__ or ())
         names = self.argument_names
         if x is None and len(names) - defaults <= index < len(names):
@@ -401,6 +408,8 @@ def _earlier(leaf: Variable, array: Array) -> Variable:
 
 class Alias(Function):
     """The input itself."""
+
+    elementwise = True
 
     def forward(self, *xs: Array) -> Array:
         """The input."""

@@ -24,6 +24,7 @@ class Sigmoid(Function):
     array([0. , 0.5, 1. ])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
 
@@ -44,6 +45,7 @@ class LogSigmoid(Function):
     """
 
     name = "logsigmoid"
+    elementwise = True
     samples = UNARY
     native_forward = native_rule = True
 
@@ -63,6 +65,7 @@ class ReLU(Function):
     """
 
     name = "relu"
+    elementwise = True
     samples = UNARY
 
     def forward(self, x):
@@ -80,6 +83,7 @@ class LeakyReLU(Function):
     """
 
     name = "leaky_relu"
+    elementwise = True
     samples = (*UNARY, Sample((3, 4), negative_slope=0.2))
 
     def __init__(self, negative_slope: float = 0.01) -> None:

@@ -46,6 +46,7 @@ class Add(Broadcasting):
     Variable([4. 5.])
     """
 
+    elementwise = True
     samples = BINARY
 
     def forward(self, x0, x1):
@@ -62,6 +63,7 @@ class Subtract(Broadcasting):
     array([ 1., -1.])
     """
 
+    elementwise = True
     samples = BINARY
 
     def forward(self, x0, x1):
@@ -80,6 +82,7 @@ class Multiply(Broadcasting):
     Variable([3. 3.])
     """
 
+    elementwise = True
     samples = BINARY
     kept_for = {"x0": 1, "x1": 0}
 
@@ -97,6 +100,7 @@ class Divide(Broadcasting):
     Variable([0.5 1.5])
     """
 
+    elementwise = True
     samples = (
         Sample((3, 4), (3, 4), low=0.3, high=3),
         Sample((2, 1, 3), (4, 1), low=0.3, high=3),
@@ -121,6 +125,7 @@ class Negative(Function):
     array([-1.,  2.])
     """
 
+    elementwise = True
     samples = UNARY
 
     def forward(self, x):
@@ -143,6 +148,7 @@ class Power(Broadcasting):
     Variable([0. 6.])
     """
 
+    elementwise = True
     samples = (
         Sample((3, 4), (3, 4), low=0.3, high=2),
         Sample((2, 1, 3), (4, 1), low=0.3, high=2),
@@ -187,6 +193,7 @@ class Square(Function):
     Variable(6.0)
     """
 
+    elementwise = True
     samples = UNARY
 
     def forward(self, x):
@@ -203,6 +210,7 @@ class Sqrt(Function):
     array([2., 3.])
     """
 
+    elementwise = True
     samples = POSITIVE
 
     def forward(self, x):
@@ -219,6 +227,7 @@ class Reciprocal(Function):
     array([0.25, 2.  ])
     """
 
+    elementwise = True
     samples = POSITIVE
 
     def forward(self, x):
@@ -237,6 +246,7 @@ class Abs(Function):
     Variable([-1.  0.  1.])
     """
 
+    elementwise = True
     samples = UNARY
 
     def forward(self, x):
@@ -263,6 +273,7 @@ class Sign(Stepwise):
     array([-1.,  0.,  1.])
     """
 
+    elementwise = True
     samples = UNARY
 
 
@@ -273,6 +284,7 @@ class Round(Stepwise):
     array([0.5, 1.3])
     """
 
+    elementwise = True
     samples = (Sample((3, 4)), Sample((3,), decimals=1))
 
     def __init__(self, decimals: int = 0) -> None:
@@ -291,6 +303,7 @@ class Maximum(Broadcasting):
     (Variable([0.5 1. ]), Variable([0.5 0. ]))
     """
 
+    elementwise = True
     samples = BINARY
 
     def forward(self, x0, x1):
@@ -308,6 +321,7 @@ class Minimum(Broadcasting):
     array([1., 2.])
     """
 
+    elementwise = True
     samples = BINARY
 
     def forward(self, x0, x1):

@@ -15,6 +15,7 @@ class Exp(Function):
     array([1.        , 2.71828183])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
 
@@ -32,6 +33,7 @@ class Expm1(Function):
     array([0.e+00, 1.e-12])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
 
@@ -51,6 +53,7 @@ class Log(Function):
     Variable(0.25)
     """
 
+    elementwise = True
     samples = POSITIVE
     native_forward = True
 
@@ -68,6 +71,7 @@ class Log1p(Function):
     array([0.e+00, 1.e-12])
     """
 
+    elementwise = True
     samples = POSITIVE
     native_forward = True
 
@@ -87,6 +91,7 @@ class Sin(Function):
     Variable(1.0)
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
     native_rule = True
@@ -105,6 +110,7 @@ class Cos(Function):
     array([ 1., -1.])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
     native_rule = True
@@ -123,6 +129,7 @@ class Tan(Function):
     array([0.        , 1.55740772])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
 
@@ -140,6 +147,7 @@ class Tanh(Function):
     array([0.        , 0.76159416, 1.        ])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
 
@@ -157,6 +165,7 @@ class Sinh(Function):
     array([0.        , 1.17520119])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
     native_rule = True
@@ -175,6 +184,7 @@ class Cosh(Function):
     array([1.        , 1.54308063])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = True
     native_rule = True

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import Array, as_array, get_array_module
+from descend.core.arrays import Array, Overridden, Overriding, as_array, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.core.variable import Variable, array_of
@@ -45,6 +45,7 @@ class GetItem(Function):
         self.index = _without_variables(index)
 
     def forward(self, x):
+        _check_examples(self.index)
         return x[self.index]
 
     def backward(self, gy, *, x_shape):
@@ -70,6 +71,7 @@ class ScatterTo(Function):
         self.shape = tuple(shape)
 
     def forward(self, x):
+        _check_examples(self.index)
         half = x.dtype == np.float16  # summed in float32
         y = get_array_module(x).zeros(self.shape, np.float32 if half else x.dtype)
         _add_at(y, self.index, x)
@@ -89,6 +91,7 @@ class Where(Function):
     Variable([0. 2.])
     """
 
+    elementwise = True
     samples = (
         Sample(np.array([True, False, True]), (3,), (3,)),
         Sample(np.array([[True], [False]]), (3,), 0.0),
@@ -205,6 +208,13 @@ def _without_variables(index: Any) -> Any:
         parts = [array_of(part) for part in index]
         return get_array_module(*parts).asarray(parts) if parts else np.empty(0, np.intp)
     return array_of(index) if isinstance(index, Variable) else index
+
+
+def _check_examples(index: Any) -> None:
+    """Let an index that differs from example to example do the call."""
+    for part in index if type(index) is tuple else (index,):
+        if isinstance(part, Overriding):
+            raise Overridden(part)
 
 
 def _along_axis(name: str, indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:

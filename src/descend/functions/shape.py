@@ -177,6 +177,7 @@ class AsType(Function):
     """
 
     name = "astype"
+    elementwise = True
     samples = (Sample((3,), np.float64), Sample((), np.float64))
 
     def __init__(self, dtype: Any) -> None:
@@ -196,6 +197,7 @@ class Copy(Function):
     array([1., 2.])
     """
 
+    elementwise = True
     samples = (Sample((3, 4)), Sample(()))
 
     def forward(self, x):

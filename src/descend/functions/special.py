@@ -20,6 +20,7 @@ class Erf(Function):
     array([0.        , 0.52049988, 1.        ])
     """
 
+    elementwise = True
     samples = UNARY
     native_forward = native_rule = True
 

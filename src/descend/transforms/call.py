@@ -1,0 +1,190 @@
+"""One call of a function on Variables of its own, whose derivatives are then asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.core import tree
+from descend.core.arrays import ARRAY_TYPES, as_array, get_array_module, is_inexact
+from descend.core.backward import edge_of, gradients
+from descend.core.config import config, using_config
+from descend.core.errors import kind_of
+from descend.core.function import Alias
+from descend.core.variable import Variable, array_of, as_variable
+from descend.transforms.batched import Batched, entered, left, levels_now, repeated
+
+NUMBERS = (int, float, complex, np.generic)
+
+
+def kinds() -> tuple[type, ...]:
+    """What counts as a leaf of arguments and answers: Variables, arrays, numbers."""
+    return (Variable, *ARRAY_TYPES, *NUMBERS)
+
+
+class Call:
+    """A function called with Variables of its own in the place of the chosen arguments.
+
+    ``own`` are these Variables, ``ys`` the leaves of what the function answered. ``outer`` says
+    whether a derivative of this call may itself be differentiated: by whoever handed in Variables
+    that need gradients, or let the function use such.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        argnums: int | tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        has_aux: bool = False,
+    ) -> None:
+        self.name = name
+        self.argnums = argnums
+        self.own: list[Variable] = []
+        self.given: list[Any] = []
+        """The leaves of the chosen arguments, as they came."""
+        self.aux: Any = None
+        self.levels = levels_now()
+        places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for place in places:
+            if not -len(args) <= place < len(args):
+                raise ValueError(f"{name}: argnums {place} came, there are {len(args)} arguments")
+        arguments = list(args)
+        self.chosen: list[Any] = [args[place] for place in places]
+        with using_config("enable_backprop", True):
+            for place in places:
+                arguments[place] = tree.mapped(args[place], self._own, kinds())
+            answer = function(*arguments, **kwargs)
+        if has_aux:
+            if not isinstance(answer, tuple) or len(answer) != 2:  # pyright: ignore[reportUnknownArgumentType]
+                raise TypeError(f"{name}: with has_aux the function answers a pair (value, aux)")
+            answer, self.aux = answer  # pyright: ignore[reportUnknownVariableType]
+        self.answer: Any = answer
+        self.ys: list[Any] = tree.leaves(answer, kinds())
+        self.bases = [left(y, self.levels) for y in self.ys]
+        """The Variables behind the leaves of the answer, with all hidden axes."""
+        self.outer = config().enable_backprop and self._has_others()
+
+    def _own(self, given: Any) -> Any:
+        """A Variable of the call's own in the place of a leaf."""
+        x = given if isinstance(given, Variable | Batched) else as_array(given)
+        if not is_inexact(x.dtype):
+            raise TypeError(
+                f"{self.name}: {kind_of(given)} {x.dtype} came, which has no derivative: "
+                f"floating point is needed"
+            )
+        self.given.append(given)
+        return entered(x, self.levels, self._own_variable)
+
+    def _own_variable(self, x: Any) -> Variable:
+        if isinstance(x, Variable) and x.requires_grad:
+            own: Variable = Alias()(x)
+        else:
+            own = Variable(array_of(x))
+        self.own.append(own)
+        return own
+
+    def _has_others(self) -> bool:
+        """Whether an answer depends on Variables that need gradients beside the call's own."""
+        own = {edge_of(x)[:2] for x in self.own}
+        if any(x.creator is not None for x in self.own):
+            return True
+        seen: set[Any] = set()
+        stack = [
+            edge_of(y)[:2] for y in self.bases if isinstance(y, Variable) and y.requires_grad
+        ]
+        while stack:
+            place = stack.pop()
+            source = place[0]
+            if place in own or source in seen:
+                continue
+            if isinstance(source, Variable):
+                return True
+            seen.add(source)
+            stack.extend(edge[:2] for edge in source.edges if edge is not None)
+        return False
+
+    # ---- what is answered -------------------------------------------------------------------
+
+    def gradients(self, ys: list[Variable], seeds: list[Any] | None) -> list[Any]:
+        """The gradients of some of the answers to the call's own Variables; None where unused."""
+        if not ys:
+            return [None] * len(self.own)
+        return gradients(ys, self.own, seeds, create_graph=self.outer, allow_unused=True)
+
+    def behind(self, x: Any, dtype: Any) -> Any:
+        """What a gradient or tangent is behind all vmaps, as a Variable."""
+        for level in reversed(self.levels):
+            x = repeated(x, level)
+        x = as_variable(x)
+        return x if x.dtype == dtype else x.astype(dtype)
+
+    def derivative_of(self, y: Any, base: Any, t: Any, again: bool) -> Any:
+        """The derivative of an answer as it is handed out; zeros where it does not depend."""
+        if t is None:
+            values = as_array(array_of(base))
+            dtype = values.dtype if is_inexact(values.dtype) else np.dtype(float)
+            t = Variable(get_array_module(values).zeros(values.shape, dtype), requires_grad=False)
+            if not isinstance(base, Variable):  # a constant, the same for all examples
+                return t.data
+        variables = any(isinstance(_innermost(x), Variable) for x in self.given)
+        return wrapped(t if again or variables else t.data, self.levels)
+
+    def finished(self, gx: Any, i: int, again: bool | None = None) -> Any:
+        """The gradient of own Variable i as it is handed out: Variables for Variables."""
+        own = self.own[i]
+        again = self.outer if again is None else again
+        if gx is None:
+            gx = Variable(get_array_module(own.data).zeros_like(own.data), requires_grad=False)
+        if not again and not isinstance(_innermost(self.given[i]), Variable):
+            gx = gx.data
+        return wrapped(gx, self.levels)
+
+    def finished_block(self, block: Any, y: Any, i: int) -> Any:
+        """Derivatives of an answer to own Variable i, as they are handed out."""
+        own = self.own[i]
+        if block is None:
+            hidden = len(self.levels)
+            shape = (*own.shape[:hidden], *y.shape, *own.shape[hidden:])
+            block = get_array_module(own.data).zeros(shape, own.dtype)
+        if self.outer or isinstance(_innermost(self.given[i]), Variable):
+            block = as_variable(block)
+        else:
+            block = array_of(block)
+        return wrapped(block, self.levels)
+
+    def structured(self, gxs: list[Any]) -> Any:
+        """Values for the own Variables, in the structure of the chosen arguments."""
+        filled = tuple(tree.filled(self.chosen, gxs, kinds()))
+        return filled[0] if isinstance(self.argnums, int) else filled
+
+    def value(self, structure: Any) -> Any:
+        """What the function answered, as it is handed out: arrays where only arrays came."""
+        if self.outer:
+            return structure
+        variables = any(isinstance(_innermost(x), Variable) for x in self.given)
+
+        def plain(y: Any) -> Any:
+            if isinstance(y, Batched):
+                return Batched(plain(y.data), y.level)
+            if not isinstance(y, Variable):
+                return y
+            return y.detach() if variables else y.data
+
+        return tree.mapped(structure, plain, kinds())
+
+
+def wrapped(x: Any, levels: list[Any]) -> Any:
+    """An array or Variable with all hidden axes as the examples of these vmaps see it."""
+    for level in levels:
+        x = Batched(x, level)
+    return x
+
+
+def _innermost(x: Any) -> Any:
+    while isinstance(x, Batched):
+        x = x.data
+    return x
