@@ -87,19 +87,26 @@ class HostCall:
 ARRAYS = (np.ndarray, np.generic)
 
 
-def host_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def host_call(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    like: Callable[..., Any] | None = None,
+) -> Any:
     """``function(*args, **kwargs)``, called while the program runs; the answer has LazyArrays.
 
-    The shapes and dtypes of its arrays are found by calling it once, on ones; where it refuses
-    those (the inverse of a matrix of ones), on unit matrices.
+    The shapes and dtypes of its arrays are those that ``like`` answers for the same arguments, or
+    they are found by calling it once, on ones; where it refuses those (the inverse of a matrix of
+    ones), on unit matrices.
     """
     structure, xs = taken_apart((args, kwargs), (LazyArray,))
-    call = HostCall(function, structure)
+    call = HostCall(like or function, structure)
     with using_config("trace", None), np.errstate(all="ignore"):
         try:
             answer = call.answer([np.ones(x.shape, x.dtype) for x in xs])
         except (ValueError, ArithmeticError):  # LinAlgError is a ValueError
             answer = call.answer([_unit(x.shape, x.dtype) for x in xs])
+    call.function = function
     shape, found = taken_apart(answer, ARRAYS)
     if not found:
         raise TraceError(A_VALUE, "take it out of the compiled function")

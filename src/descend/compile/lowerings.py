@@ -42,6 +42,8 @@ def lower(function: Function, arrays: list[Any]) -> Any:
     _, recorded = taken_apart((arrays, vars(function)), (LazyArray,))
     if not recorded:
         return function.forward(*arrays)
+    if function.needs_values:
+        return forward_on_host(function, arrays)
     lowering = LOWERINGS.get(type(function))
     if lowering is not None:
         return lowering(function, *arrays)
@@ -68,8 +70,14 @@ def forward_on_host(function: Function, arrays: list[Any]) -> Any:
         answer = twin.forward(*xs)
         return (tuple(answer) if type(answer) is list else answer), vars(twin).get("_handed")
 
+    def like(params: dict[str, Any], *xs: Any) -> Any:
+        twin = copy.copy(blank)
+        vars(twin).update(params)
+        return twin.like(*xs), None
+
     forward.__name__ = function.name
-    answer, handed = host_call(forward, (given, *arrays), {})
+    sketch = like if function.needs_values else None
+    answer, handed = host_call(forward, (given, *arrays), {}, sketch)
     if handed is not None:
         function.keep(**handed)
     return answer

@@ -80,7 +80,7 @@ class Overriding:
         raise NotImplementedError
 
 
-class Overridden(Exception):  # noqa: N818  nobody sees it
+class Overridden(Exception):
     """Tells a Function that an argument knows better how to call it."""
 
     def __init__(self, by: Overriding) -> None:

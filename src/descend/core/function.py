@@ -67,6 +67,9 @@ class Function:
     elementwise: ClassVar[bool] = False
     """Whether each element of the output depends on the elements in its own place only."""
 
+    needs_values: ClassVar[bool] = False
+    """Whether ``forward`` asks for numbers, so that no recorder can run it."""
+
     native_forward: ClassVar[bool] = False
     """Whether ``forward`` is better left to the compiler for calls that `is_large`."""
 
@@ -106,6 +109,10 @@ class Function:
         raise NotImplementedError(
             f"{self.name}: there is no derivative; detach() the input to treat it as a constant"
         )
+
+    def like(self, *xs: Any) -> Any:
+        """Any arrays of the shapes and dtypes that ``forward`` answers, if it `needs_values`."""
+        raise NotImplementedError(f"{self.name}: the class has no like")
 
     def complaint(self, *xs: Any) -> str | None:
         """Why ``forward`` refused these arrays, in one sentence, where NumPy's own is unclear."""

@@ -78,6 +78,7 @@ from descend.functions.indexing import scatter_to as scatter_to
 from descend.functions.indexing import take as take
 from descend.functions.indexing import take_along_axis as take_along_axis
 from descend.functions.indexing import where as where
+from descend.functions.linalg import solve as solve
 from descend.functions.linear import linear as linear
 from descend.functions.linear import matmul as matmul
 from descend.functions.loss import (

@@ -1,7 +1,7 @@
 """Functions of functions: derivatives of what is written as a plain function, and many at once.
 
 `gradient` (grad and its kin), `jacobian`, `products` (vjp, jvp, hvp), `vectorize` (vmap),
-`checkpoint`, `custom`; `call` is the one call on Variables that they are made of, `batched` and
+`checkpoint`, `custom`, `implicit` (root, fixed_point, argmin), `ode`; `call` is the one call on Variables that they are made of, `batched` and
 `batching` the array with a hidden axis behind vmap.
 """
 
@@ -11,8 +11,12 @@ from descend.transforms.custom import custom_gradient as custom_gradient
 from descend.transforms.gradient import elementwise_grad as elementwise_grad
 from descend.transforms.gradient import grad as grad
 from descend.transforms.gradient import value_and_grad as value_and_grad
+from descend.transforms.implicit import argmin as argmin
+from descend.transforms.implicit import fixed_point as fixed_point
+from descend.transforms.implicit import root as root
 from descend.transforms.jacobian import hessian as hessian
 from descend.transforms.jacobian import jacobian as jacobian
+from descend.transforms.ode import odeint as odeint
 from descend.transforms.products import hvp as hvp
 from descend.transforms.products import jvp as jvp
 from descend.transforms.products import vjp as vjp

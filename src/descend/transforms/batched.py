@@ -7,11 +7,11 @@ Variables always know all their axes, and gradients need no rules of their own h
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,31 +22,31 @@ from descend.core.arrays import Overriding, as_array, get_array_module, register
 from descend.core.operators import Operators
 from descend.core.variable import Variable, array_of
 
+_depths = itertools.count()
 
-@dataclass(frozen=True, eq=False)
+
 class Level:
-    """One `vmap` that is running: how many examples it has, and how many are outside of it."""
+    """A hidden axis: how many examples lie along it. Those made later lie deeper."""
 
-    size: int
-    depth: int
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.depth = next(_depths)
 
 
 _levels: ContextVar[tuple[Level, ...]] = ContextVar("levels", default=())
 
 
 def levels_now() -> tuple[Level, ...]:
-    """The vmaps that are running, the outermost first."""
+    """The hidden axes of the vmaps that are running, the outermost first."""
     return _levels.get()
 
 
 @contextmanager
-def level_of(size: int) -> Any:
-    """A block in which one more vmap runs."""
-    levels = _levels.get()
-    level = Level(size, len(levels))
-    token = _levels.set((*levels, level))
+def using_levels(levels: tuple[Level, ...]) -> Iterator[None]:
+    """A block in which these vmaps are running."""
+    token = _levels.set(levels)
     try:
-        yield level
+        yield
     finally:
         _levels.reset(token)
 

@@ -17,7 +17,16 @@ import numpy as np
 from descend import functions as F
 from descend.core.function import Function
 from descend.functions.axis import axes_of
-from descend.transforms.batched import Batched, Level, aligned, innermost, repeated, row
+from descend.transforms.batched import (
+    Batched,
+    Level,
+    aligned,
+    innermost,
+    levels_now,
+    repeated,
+    row,
+    using_levels,
+)
 
 Rule = Callable[[Any, Sequence[Any], Level], Any]
 
@@ -38,9 +47,10 @@ def batched_call(function: Function, xs: Sequence[Any]) -> Any:
 def one_by_one(function: Function, xs: Sequence[Any], level: Level) -> Any:
     """Each example by itself."""
     answers: list[Any] = []
-    for i in range(level.size):
-        parts = [x.data[i] if isinstance(x, Batched) and x.level is level else x for x in xs]
-        answers.append(copy.copy(function)(*parts))
+    with using_levels(tuple(other for other in levels_now() if other is not level)):
+        for i in range(level.size):
+            parts = [x.data[i] if isinstance(x, Batched) and x.level is level else x for x in xs]
+            answers.append(copy.copy(function)(*parts))
     if type(answers[0]) is tuple:
         return tuple(F.stack(part) for part in zip(*answers, strict=True))
     return F.stack(answers)
@@ -99,7 +109,11 @@ def _reshape(function: Any, xs: Sequence[Any], level: Level) -> Any:
 @rule("transpose")
 def _transpose(function: Any, xs: Sequence[Any], level: Level) -> Any:
     [x] = xs
-    axes = range(x.ndim)[::-1] if function.axes is None else axes_of("transpose", function.axes, x.ndim)
+    axes = (
+        range(x.ndim)[::-1]
+        if function.axes is None
+        else axes_of("transpose", function.axes, x.ndim)
+    )
     return F.transpose(x.data, (0, *(axis + 1 for axis in axes)))
 
 
@@ -179,7 +193,12 @@ def _places(index: tuple[Any, ...], shape: tuple[int, ...], level: Level) -> np.
     places = np.arange(prod(shape)).reshape(shape)
     if _alike(index, level):
         return places[index]
-    return np.stack([places[tuple(row(p, level)[i] if row(p, level) is not p else p for p in index)] for i in range(level.size)])
+    return np.stack(
+        [
+            places[tuple(row(p, level)[i] if row(p, level) is not p else p for p in index)]
+            for i in range(level.size)
+        ]
+    )
 
 
 def _rows(places: np.ndarray, level: Level) -> np.ndarray:

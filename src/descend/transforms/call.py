@@ -14,7 +14,7 @@ from descend.core.config import config, using_config
 from descend.core.errors import kind_of
 from descend.core.function import Alias
 from descend.core.variable import Variable, array_of, as_variable
-from descend.transforms.batched import Batched, entered, left, levels_now, repeated
+from descend.transforms.batched import Batched, entered, left, levels_now, repeated, using_levels
 
 NUMBERS = (int, float, complex, np.generic)
 
@@ -73,7 +73,7 @@ class Call:
         x = given if isinstance(given, Variable | Batched) else as_array(given)
         if not is_inexact(x.dtype):
             raise TypeError(
-                f"{self.name}: {kind_of(given)} {x.dtype} came, which has no derivative: "
+                f"{self.name}: {kind_of(given)} of {x.dtype} came, which has no derivative: "
                 f"floating point is needed"
             )
         self.given.append(given)
@@ -93,9 +93,7 @@ class Call:
         if any(x.creator is not None for x in self.own):
             return True
         seen: set[Any] = set()
-        stack = [
-            edge_of(y)[:2] for y in self.bases if isinstance(y, Variable) and y.requires_grad
-        ]
+        stack = [edge_of(y)[:2] for y in self.bases if isinstance(y, Variable) and y.requires_grad]
         while stack:
             place = stack.pop()
             source = place[0]
@@ -111,15 +109,13 @@ class Call:
 
     def gradients(self, ys: list[Variable], seeds: list[Any] | None) -> list[Any]:
         """The gradients of some of the answers to the call's own Variables; None where unused."""
-        if not ys:
-            return [None] * len(self.own)
-        return gradients(ys, self.own, seeds, create_graph=self.outer, allow_unused=True)
+        return walked(ys, self.own, seeds, self.outer)
 
     def behind(self, x: Any, dtype: Any) -> Any:
         """What a gradient or tangent is behind all vmaps, as a Variable."""
         for level in reversed(self.levels):
             x = repeated(x, level)
-        x = as_variable(x)
+        x = x if isinstance(x, Batched) else as_variable(x)
         return x if x.dtype == dtype else x.astype(dtype)
 
     def derivative_of(self, y: Any, base: Any, t: Any, again: bool) -> Any:
@@ -131,7 +127,7 @@ class Call:
             if not isinstance(base, Variable):  # a constant, the same for all examples
                 return t.data
         variables = any(isinstance(_innermost(x), Variable) for x in self.given)
-        return wrapped(t if again or variables else t.data, self.levels)
+        return wrapped(t if again or variables else array_of(t), self.levels)
 
     def finished(self, gx: Any, i: int, again: bool | None = None) -> Any:
         """The gradient of own Variable i as it is handed out: Variables for Variables."""
@@ -140,7 +136,7 @@ class Call:
         if gx is None:
             gx = Variable(get_array_module(own.data).zeros_like(own.data), requires_grad=False)
         if not again and not isinstance(_innermost(self.given[i]), Variable):
-            gx = gx.data
+            gx = array_of(gx)
         return wrapped(gx, self.levels)
 
     def finished_block(self, block: Any, y: Any, i: int) -> Any:
@@ -148,7 +144,7 @@ class Call:
         own = self.own[i]
         if block is None:
             hidden = len(self.levels)
-            shape = (*own.shape[:hidden], *y.shape, *own.shape[hidden:])
+            shape = (*own.shape[:hidden], *np.shape(y), *own.shape[hidden:])
             block = get_array_module(own.data).zeros(shape, own.dtype)
         if self.outer or isinstance(_innermost(self.given[i]), Variable):
             block = as_variable(block)
@@ -175,6 +171,17 @@ class Call:
             return y.detach() if variables else y.data
 
         return tree.mapped(structure, plain, kinds())
+
+
+def walked(ys: list[Variable], xs: list[Variable], seeds: list[Any] | None, again: bool) -> Any:
+    """The gradients of ys to xs, None where unused; ``again`` if they are differentiated again.
+
+    Rules see the hidden axes of all vmaps, as if none were running.
+    """
+    if not ys:
+        return [None] * len(xs)
+    with using_levels(()):
+        return gradients(ys, xs, seeds, create_graph=again, allow_unused=True)
 
 
 def wrapped(x: Any, levels: list[Any]) -> Any:

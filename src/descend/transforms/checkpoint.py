@@ -71,7 +71,7 @@ class Checkpoint(Function):
             args, kwargs = tree.mapped(self.call, lambda x: _own(x, inner), (Variable,))
             answer = self.function(*args, **kwargs)
         ys = [y for y in tree.leaves(answer, (Variable,)) if y.requires_grad]
-        others = [x for x in self.inputs[len(inner) :]]
+        others = list(self.inputs[len(inner) :])
         seeds = [(edge_of(y), gy) for y, gy in zip(ys, gys, strict=True)]
         targets = [edge_of(x)[:2] for x in (*inner, *others)]
         found: dict[Any, Any] = dict.fromkeys(targets)

@@ -13,7 +13,7 @@ import numpy as np
 
 from descend import functions as F
 from descend.core import tree
-from descend.core.arrays import as_array, get_array_module, is_inexact
+from descend.core.arrays import as_array, is_inexact
 from descend.core.config import no_grad
 from descend.core.function import Function, as_operand
 from descend.core.variable import Variable, array_of
@@ -56,7 +56,9 @@ def root(
             return array_of(derivative(x.reshape(shape), *args)).reshape(x.size, x.size)
 
         jac = slopes if method in ("hybr", "lm") else None
-        found: Any = optimize.root(residual, x0.ravel().astype(float), method=method, jac=jac, tol=tol)
+        found: Any = optimize.root(
+            residual, x0.ravel().astype(float), method=method, jac=jac, tol=tol
+        )
         if not found.success:
             raise RuntimeError(f"root: no solution was found: {' '.join(found.message.split())}")
         return found.x.reshape(shape)
@@ -92,7 +94,9 @@ def fixed_point(
             x = new
             if change <= tol * max(1.0, float(np.max(np.abs(x), initial=0.0))):
                 return x
-        raise RuntimeError(f"fixed_point: not found after {max_iter} applications; is it contracting?")
+        raise RuntimeError(
+            f"fixed_point: not found after {max_iter} applications; is it contracting?"
+        )
 
     return _solved("fixed_point", lambda x, *args: function(x, *args) - x, solve, x0, args)
 
@@ -127,7 +131,9 @@ def argmin(
         def slope(x: np.ndarray) -> np.ndarray:
             return np.ravel(array_of(gradient(x.reshape(shape), *args)))
 
-        found: Any = optimize.minimize(value, x0.ravel().astype(float), jac=slope, method=method, tol=tol)
+        found: Any = optimize.minimize(
+            value, x0.ravel().astype(float), jac=slope, method=method, tol=tol
+        )
         x = found.x
         for _ in range(3):  # a minimizer stops when the value no longer falls, far from g = 0
             g = slope(x)
@@ -147,13 +153,15 @@ def _solved(name: str, residual: Residual, solve: Solver, x0: Any, args: tuple[A
     if not is_inexact(x0.dtype):
         x0 = x0.astype(float)
     leaves = tree.leaves(args, kinds())
-    return Solution(name, residual, solve, x0, args)(*leaves)
+    outline = tree.mapped(args, lambda _: 0.0, kinds())
+    return Solution(name, residual, solve, x0, outline)(*leaves)
 
 
 class Solution(Function):
     """The solution of an equation, whose arguments' leaves are the inputs."""
 
     name = "solution"
+    needs_values = True
 
     def __init__(
         self, name: str, residual: Residual, solve: Solver, x0: Any, args: tuple[Any, ...]
@@ -169,12 +177,13 @@ class Solution(Function):
 
     def forward(self, *leaves: Any) -> Any:
         """What the solver finds."""
-        for x in leaves:
-            if hasattr(x, "dtype"):
-                get_array_module(x).ascontiguousarray  # noqa: B018  a recorder has none: solvers need values
         with no_grad():
             x = self.solve(self.x0, self._filled(leaves))
         return x.astype(self.x0.dtype)
+
+    def like(self, *leaves: Any) -> Any:
+        """An array like the solution."""
+        return np.zeros(self.x0.shape, self.x0.dtype)
 
     def backward(self, gy: Any) -> Any:
         """Minus what the residual's derivatives to the arguments answer for (dr/dx)**-T gy."""

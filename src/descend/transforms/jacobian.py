@@ -12,11 +12,10 @@ import numpy as np
 from descend import functions as F
 from descend.core import tree
 from descend.core.arrays import get_array_module
-from descend.core.backward import gradients
 from descend.core.errors import kind_of
 from descend.core.variable import Variable
-from descend.transforms.batched import Batched, Level, level_of
-from descend.transforms.call import Call, kinds
+from descend.transforms.batched import Batched, Level
+from descend.transforms.call import Call, kinds, walked
 from descend.transforms.gradient import Argnums, grad
 
 
@@ -36,9 +35,9 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...
     @functools.wraps(function)
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call("jacobian", function, argnums, args, kwargs)
-        for y in call.ys:
-            if not hasattr(y, "shape"):
-                raise TypeError(f"jacobian: the function answered {kind_of(y)}, arrays are needed")
+        if not call.ys:
+            came = kind_of(call.answer)
+            raise TypeError(f"jacobian: the function answered {came}, arrays are needed")
         hidden = len(call.levels)
         outputs = sum(prod(y.shape[hidden:]) for y in call.bases if _depends(y))
         inputs = sum(prod(x.shape[hidden:]) for x in call.own)
@@ -74,9 +73,9 @@ def _rows(call: Call) -> list[list[Any]]:
         if not _depends(y):
             blocks.append([None] * len(call.own))
             continue
-        with level_of(prod(y.shape[hidden:])) as level:
-            gxs = call.gradients([y], [Batched(_unit_vectors(y, hidden), level)])
-            rows = [_unbatched(gx, x, level) for gx, x in zip(gxs, call.own, strict=True)]
+        level = Level(prod(y.shape[hidden:]))
+        gxs = call.gradients([y], [Batched(_unit_vectors(y, hidden), level)])
+        rows = [_unbatched(gx, x, level) for gx, x in zip(gxs, call.own, strict=True)]
         blocks.append([])
         for row, x in zip(rows, call.own, strict=True):
             if row is not None:
@@ -97,14 +96,14 @@ def _columns(call: Call) -> list[list[Any]]:
     blocks = {id(y): [None] * len(call.own) for y in ys}
     if ys:
         us = [Variable(get_array_module(y.data).zeros_like(y.data)) for y in ys]
-        gxs = gradients(ys, call.own, us, create_graph=True, allow_unused=True)
+        gxs = walked(ys, call.own, us, again=True)
         for i, (gx, x) in enumerate(zip(gxs, call.own, strict=True)):
             if gx is None or not gx.requires_grad:
                 continue
-            with level_of(prod(x.shape[hidden:])) as level:
-                seed = Batched(_unit_vectors(x, hidden), level)
-                tangents = gradients([gx], us, [seed], call.outer, allow_unused=True)
-                columns = [_unbatched(t, u, level) for t, u in zip(tangents, us, strict=True)]
+            level = Level(prod(x.shape[hidden:]))
+            seed = Batched(_unit_vectors(x, hidden), level)
+            tangents = walked([gx], us, [seed], call.outer)
+            columns = [_unbatched(t, u, level) for t, u in zip(tangents, us, strict=True)]
             for y, column in zip(ys, columns, strict=True):
                 if column is not None:
                     column = F.moveaxis(column, 0, -1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend import functions as F
 from descend.core import tree
-from descend.core.arrays import as_array, get_array_module, is_inexact
+from descend.core.arrays import as_array, is_inexact
 from descend.core.config import no_grad
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
@@ -54,13 +54,15 @@ def odeint(
     if not is_inexact(t.dtype):
         t = F.astype(t, np.float64)
     settings = {"rtol": rtol, "atol": atol, "method": method}
-    return OdeInt(function, args, settings)(y0, t, *tree.leaves(args, kinds()))
+    outline = tree.mapped(args, lambda _: 0.0, kinds())
+    return OdeInt(function, outline, settings)(y0, t, *tree.leaves(args, kinds()))
 
 
 class OdeInt(Function):
     """One solution; its inputs are y0, t and the leaves of the arguments."""
 
     name = "odeint"
+    needs_values = True
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]
@@ -69,17 +71,11 @@ class OdeInt(Function):
         self.args = args
         self.settings = settings
 
-    def _filled(self, leaves: Any) -> tuple[Any, ...]:
-        return tree.filled(self.args, list(leaves), kinds())
-
     def forward(self, y0: Any, t: Any, *leaves: Any) -> Any:
         """The states at all times."""
-        for x in (y0, t, *leaves):
-            if hasattr(x, "dtype"):
-                get_array_module(x).ascontiguousarray  # noqa: B018  a recorder has none: solvers need values
         from scipy import integrate  # pyright: ignore[reportMissingTypeStubs]
 
-        args, shape = self._filled(leaves), y0.shape
+        args, shape = tree.filled(self.args, list(leaves), kinds()), y0.shape
 
         def slope(time: float, y: np.ndarray) -> np.ndarray:
             answer = self.function(y.reshape(shape), np.asarray(time), *args)
@@ -89,17 +85,25 @@ class OdeInt(Function):
             return y0[None].copy()
         with no_grad():
             found: Any = integrate.solve_ivp(
-                slope, (t[0], t[-1]), y0.ravel().astype(float), t_eval=t.astype(float), **self.settings
+                slope,
+                (t[0], t[-1]),
+                y0.ravel().astype(float),
+                t_eval=t.astype(float),
+                **self.settings,
             )
         if not found.success:
             raise RuntimeError(f"odeint: {found.message}")
         return as_array(found.y.T.reshape(len(t), *shape)).astype(y0.dtype)
 
+    def like(self, y0: Any, t: Any, *leaves: Any) -> Any:
+        """An array like the states."""
+        return np.zeros((len(t), *y0.shape), y0.dtype)
+
     def backward(self, gy: Any) -> Any:
         """The adjoint equation backwards, a piece between two times after the other."""
         [ys] = [y() for y in self.outputs]
         assert ys is not None
-        y0, t, *leaves = self.inputs
+        _y0, t, *leaves = self.inputs
         if not isinstance(gy, Variable):
             ys, t = ys.data, array_of(t)
             leaves = [array_of(leaf) for leaf in leaves]
@@ -109,8 +113,10 @@ class OdeInt(Function):
         size = int(np.prod(shape, dtype=int))
         cuts = np.cumsum([size, size, *sizes])[:-1]
 
+        function, outline = self.function, self.args  # and not self, which holds all arrays
+
         def slope_at(y: Any, time: Any, filled: Any) -> Any:
-            return as_operand(self.function(y, time, *self._filled(filled)))
+            return as_operand(function(y, time, *tree.filled(outline, list(filled), kinds())))
 
         def augmented(state: Any, s: Any, *leaves: Any) -> Any:
             """State, adjoint and gradients as time runs backwards: s = -t."""

@@ -9,11 +9,10 @@ from typing import Any
 from descend import functions as F
 from descend.core import tree
 from descend.core.arrays import get_array_module
-from descend.core.backward import gradients
 from descend.core.errors import shape_of
 from descend.core.function import as_operand
 from descend.core.variable import Variable
-from descend.transforms.call import Call, kinds
+from descend.transforms.call import Call, kinds, walked
 from descend.transforms.gradient import Argnums, grad
 
 
@@ -32,11 +31,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     def pullback(gy: Any) -> tuple[Any, ...]:
         ys, seeds = _reached(call, "vjp", gy)
         again = call.outer or any(seed.requires_grad for seed in seeds)
-        gxs = (
-            gradients(ys, call.own, seeds, create_graph=again, allow_unused=True)
-            if ys
-            else [None] * len(call.own)
-        )
+        gxs = walked(ys, call.own, seeds, again)
         return call.structured([call.finished(gx, i, again) for i, gx in enumerate(gxs)])
 
     return call.value(call.answer), pullback
@@ -59,14 +54,14 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
     again = call.outer or any(isinstance(v, Variable) and v.requires_grad for v in vectors)
     found: dict[int, Any] = {}
     if ys:
-        gxs = gradients(ys, call.own, us, create_graph=True, allow_unused=True)
+        gxs = walked(ys, call.own, us, again=True)
         pairs = [
-            (gx, v) for gx, v in zip(gxs, vectors, strict=True) if gx is not None and gx.requires_grad
+            (gx, v)
+            for gx, v in zip(gxs, vectors, strict=True)
+            if gx is not None and gx.requires_grad
         ]
         if pairs:
-            along = gradients(
-                [gx for gx, _ in pairs], us, [v for _, v in pairs], again, allow_unused=True
-            )
+            along = walked([gx for gx, _ in pairs], us, [v for _, v in pairs], again)
             found = {id(y): t for y, t in zip(ys, along, strict=True) if t is not None}
     derivatives: list[Any] = []
     for y, base in zip(call.ys, call.bases, strict=True):

@@ -11,7 +11,7 @@ from descend.core import tree
 from descend.core.arrays import as_array
 from descend.core.errors import shape_of
 from descend.core.variable import Variable
-from descend.transforms.batched import Batched, Level, level_of, repeated
+from descend.transforms.batched import Batched, Level, levels_now, repeated, using_levels
 from descend.transforms.call import kinds
 
 
@@ -35,7 +35,8 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         if len(axes) != len(args):
             raise ValueError(f"vmap: {len(axes)} in_axes came for {len(args)} arguments")
         size = _size(args, axes)
-        with level_of(size) as level:
+        level = Level(size)
+        with using_levels((*levels_now(), level)):
             given = [_entered(arg, axis, level) for arg, axis in zip(args, axes, strict=True)]
             answer = function(*given, **kwargs)
         if isinstance(out_axes, tuple | list):

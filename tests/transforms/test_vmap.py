@@ -1,0 +1,172 @@
+"""Many examples at once: the same as one after the other, for every operation."""
+
+import re
+
+import numpy as np
+import pytest
+
+import descend.functions as F
+from descend import Variable, grad, hessian, jacobian, jvp, vjp, vmap
+from descend.functions.registry import OPERATIONS
+from descend.testing.call import Call
+from descend.transforms import batching
+
+EXAMPLES = 3
+RNG = np.random.default_rng(0)
+
+
+def deterministic(sample):
+    return "rng" not in sample.params and not sample.params.get("training")
+
+
+CASES = [
+    pytest.param(operation, sample, id=f"{operation.name}-{i}")
+    for operation in OPERATIONS.values()
+    for i, sample in enumerate(operation.samples)
+    if deterministic(sample) and Call(operation.function, (sample,), {}).inputs
+]
+
+
+def floats(ys):
+    return [y for y in ys if hasattr(y, "dtype") and y.dtype.kind == "f"]
+
+
+@pytest.mark.parametrize(("operation", "sample"), CASES)
+def test_every_operation_and_its_gradient(operation, sample):
+    call = Call(operation.function, (sample,), {})
+    xs = [np.stack([x * (1 + 0.01 * i) for i in range(EXAMPLES)]) for x in call.inputs]
+
+    def function(*xs):
+        return tuple(call(list(xs)))
+
+    def loss(*xs):
+        return sum(F.sum(F.sin(y)) for y in floats(function(*xs)))
+
+    ys = vmap(function)(*xs)
+    expected = [function(*[x[i] for x in xs]) for i in range(EXAMPLES)]
+    for y, rows in zip(ys, zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose(np.asarray(y), np.stack(rows), rtol=1e-9, atol=1e-11)
+    if not floats(expected[0]):
+        return
+    every = tuple(range(len(xs)))
+    gxs = vmap(grad(loss, every))(*xs)
+    expected = [grad(loss, every)(*[x[i] for x in xs]) for i in range(EXAMPLES)]
+    for gx, rows in zip(gxs, zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose(gx, np.stack(rows), rtol=1e-7, atol=1e-9)
+
+
+def test_the_common_operations_take_no_loop(monkeypatch):
+    def one_by_one(function, xs, level):
+        raise AssertionError(f"{function.name} went one by one")
+
+    monkeypatch.setattr(batching, "one_by_one", one_by_one)
+    w, v = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 2, 3, 3))
+
+    def network(x, image):
+        h = F.layer_norm(F.gelu(F.linear(x, w)), 4)
+        h = F.softmax(F.concatenate([h, h[::-1]]) + F.max(h) - F.var(h))
+        image = F.max_pool2d(F.relu(F.conv2d(image, v)), 2)
+        return F.sum(F.where(h > 0.1, h, 0)) + F.mean(image) + F.logsumexp(h[[0, 0, 1]])
+
+    x, image = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2, 2, 6, 6))
+    y = vmap(network)(x, image)
+    np.testing.assert_allclose(y, [network(*one) for one in zip(x, image, strict=True)])
+
+
+def test_axes():
+    a, b = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 5))
+    y = vmap(lambda u, v: u * v, in_axes=(1, 0), out_axes=1)(a, b[:, :4])
+    np.testing.assert_allclose(y, a * b[:, :4].T)
+    y, z = vmap(lambda p, c: (p["x"] * c, c), in_axes=(0, None))({"x": a}, 2.0)
+    np.testing.assert_allclose(y, 2 * a)
+    assert z.tolist() == [2.0] * 4  # what is the same for all is repeated
+
+
+def test_nested_and_with_other_transforms():
+    a, x = RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3))
+
+    def f(x):
+        return F.sin(a @ x)
+
+    def g(x):
+        return F.sum(F.tanh(a @ x) ** 2)
+
+    outer = vmap(vmap(lambda u, v: F.sum(F.sin(u * v)), (0, None)), (None, 0))(x, x[:2])
+    np.testing.assert_allclose(outer, [[np.sin(u * v).sum() for u in x] for v in x[:2]])
+    for transform in (jacobian(f), hessian(g), jacobian(lambda x: F.concatenate([x, x * x]))):
+        np.testing.assert_allclose(vmap(transform)(x), [transform(one) for one in x])
+    np.testing.assert_allclose(
+        vmap(lambda x: jvp(f, (x,), (x,))[1])(x), [jvp(f, (one,), (one,))[1] for one in x]
+    )
+    np.testing.assert_allclose(
+        vmap(lambda x: vjp(f, x)[1](x)[0])(x), [vjp(f, one)[1](one)[0] for one in x]
+    )
+    whole = jacobian(vmap(g))(x)
+    for i, one in enumerate(x):
+        np.testing.assert_allclose(whole[i, i], grad(g)(one))
+    assert np.count_nonzero(whole) == x.size
+
+
+def test_gradients_of_each_example_are_differentiated_again():
+    x, t = RNG.normal(size=(5, 3)), RNG.normal(size=5)
+
+    def loss(w, x, t):
+        return (F.sum(F.tanh(x * w)) - t) ** 2
+
+    def norms(w):
+        return F.sum(vmap(grad(loss), in_axes=(None, 0, 0))(w, x, t) ** 2)
+
+    def slowly(w):
+        return sum(F.sum(grad(loss)(w, *one) ** 2) for one in zip(x, t, strict=True))
+
+    w = np.array([0.3, -0.2, 1.0])
+    np.testing.assert_allclose(grad(norms)(w), grad(slowly)(w))
+    w = Variable(w)
+    norms(w).backward()
+    np.testing.assert_allclose(w.grad.data, grad(slowly)(w.data))
+
+
+def test_an_index_that_differs_from_example_to_example():
+    table = Variable(RNG.normal(size=(6, 2)))
+    index = np.array([[0, 0, 5], [1, 2, 3]])
+    y = vmap(lambda i: F.embedding(i, table))(index)
+    np.testing.assert_array_equal(y.data, table.data[index])
+    F.sum(y).backward()
+    assert table.grad.data[:, 0].tolist() == [2, 1, 1, 1, 0, 1]
+
+    def chosen(x):
+        return F.take_along_axis(x, F.argsort(x), axis=0)
+
+    x = RNG.normal(size=(4, 3))
+    np.testing.assert_array_equal(vmap(chosen)(x), np.sort(x, axis=1))
+    gx = vmap(grad(lambda x: F.sum(chosen(x) * np.arange(3.0))))(x)
+    np.testing.assert_array_equal(gx, np.argsort(np.argsort(x, axis=1), axis=1))
+
+
+def test_numpys_functions_are_called_with_examples():
+    x = RNG.normal(size=(4, 3))
+    y = vmap(lambda x: np.sum(np.exp(x) * np.arange(3.0)) / np.max(np.abs(x)))(x)
+    np.testing.assert_allclose(y, (np.exp(x) * np.arange(3)).sum(1) / np.abs(x).max(1))
+    y = vmap(lambda x: np.where(np.isnan(x) | (x > 0), x, -x))(x)
+    np.testing.assert_array_equal(y, np.abs(x))
+
+
+def refused(kind, sentence):
+    return pytest.raises(kind, match=re.escape(sentence))
+
+
+def test_what_is_refused():
+    with refused(ValueError, "vmap: argument 0 (2,) and argument 1 (3,) have different numbers"):
+        vmap(lambda x, y: x + y)(np.ones(2), np.ones(3))
+    with refused(ValueError, "vmap: argument 0 (2,) has no axis 1"):
+        vmap(lambda x: x, in_axes=1)(np.ones(2))
+    with refused(ValueError, "vmap: no argument has examples: in_axes are all None"):
+        vmap(lambda x: x, in_axes=(None,))(np.ones(2))
+    with refused(ValueError, "vmap: 1 in_axes came for 2 arguments"):
+        vmap(lambda x, y: x, in_axes=(0,))(np.ones(2), np.ones(2))
+    with refused(TypeError, "bool: inside vmap the value differs from example to example"):
+        vmap(lambda x: x if x > 0 else -x)(np.ones(2))
+    with refused(TypeError, "float: inside vmap"):
+        vmap(float)(np.ones(2))
+    with refused(TypeError, "np.asarray: inside vmap"):
+        vmap(np.asarray)(np.ones(2))
