@@ -12,6 +12,7 @@ FLOORS = [
     {"core", "cuda"},
     {"functions"},
     {"transforms", "nn", "optim", "testing"},
+    {"optimize"},
     {"formats", "parallel", "show"},
     {"train"},
     {"cli"},

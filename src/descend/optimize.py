@@ -47,7 +47,8 @@ def minimize(
 
     Answers SciPy's ``OptimizeResult``, with ``x`` and ``jac`` in the structure of ``x0``.
 
-    >>> found = minimize(lambda p: (p["a"] - 3) ** 2 + F.sum(p["b"] ** 2), {"a": 0.0, "b": np.ones(2)})
+    >>> start = {"a": 0.0, "b": np.ones(2)}
+    >>> found = minimize(lambda p: (p["a"] - 3) ** 2 + F.sum(p["b"] ** 2), start)
     >>> found.x["a"].round(4), found.success
     (array(3.), True)
     """
@@ -118,7 +119,7 @@ class Vector:
         for x, given in zip(leaves, tree.leaves(structure, kinds()), strict=True):
             if not is_inexact(x.dtype):
                 raise TypeError(
-                    f"minimize: x0 holds {kind_of(given)} {x.dtype}, floating point is needed"
+                    f"minimize: x0 holds {kind_of(given)} of {x.dtype}, floating point is needed"
                 )
         self.types = [(x.shape, x.dtype) for x in leaves]
         self.sizes = [x.size for x in leaves]

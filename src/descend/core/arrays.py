@@ -75,6 +75,9 @@ class Overriding:
 
     __slots__ = ()
 
+    shape: Any
+    data: Any
+
     def apply(self, function: Any, xs: tuple[Any, ...]) -> Any:
         """What ``function(*xs)`` answers, where this is among the arguments."""
         raise NotImplementedError

@@ -1,8 +1,8 @@
 """Functions of functions: derivatives of what is written as a plain function, and many at once.
 
 `gradient` (grad and its kin), `jacobian`, `products` (vjp, jvp, hvp), `vectorize` (vmap),
-`checkpoint`, `custom`, `implicit` (root, fixed_point, argmin), `ode`; `call` is the one call on Variables that they are made of, `batched` and
-`batching` the array with a hidden axis behind vmap.
+`checkpoint`, `custom`, `implicit` (root, fixed_point, argmin), `ode`; `call` is the one call on
+Variables that they are made of, `batched` and `batching` the array with a hidden axis behind vmap.
 """
 
 from descend.functions import stop_gradient as stop_gradient

@@ -14,7 +14,15 @@ from descend.core.config import config, using_config
 from descend.core.errors import kind_of
 from descend.core.function import Alias
 from descend.core.variable import Variable, array_of, as_variable
-from descend.transforms.batched import Batched, entered, left, levels_now, repeated, using_levels
+from descend.transforms.batched import (
+    Batched,
+    Level,
+    entered,
+    left,
+    levels_now,
+    repeated,
+    using_levels,
+)
 
 NUMBERS = (int, float, complex, np.generic)
 
@@ -184,7 +192,7 @@ def walked(ys: list[Variable], xs: list[Variable], seeds: list[Any] | None, agai
         return gradients(ys, xs, seeds, create_graph=again, allow_unused=True)
 
 
-def wrapped(x: Any, levels: list[Any]) -> Any:
+def wrapped(x: Any, levels: tuple[Level, ...]) -> Any:
     """An array or Variable with all hidden axes as the examples of these vmaps see it."""
     for level in levels:
         x = Batched(x, level)

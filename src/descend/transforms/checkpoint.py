@@ -77,7 +77,7 @@ class Checkpoint(Function):
         found: dict[Any, Any] = dict.fromkeys(targets)
         edges = edges_between(seeds, found)
         for x in inner:  # what lies behind the arguments is the walk's that called this rule
-            edges[x.creator] = []
+            edges[edge_of(x)[0]] = []
         with using_config("enable_backprop", again):
             propagate(seeds, again, found=found, edges=edges)
         return tuple(found[target] for target in targets)

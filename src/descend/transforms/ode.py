@@ -29,11 +29,11 @@ def odeint(
 ) -> Any:
     """The solution of dy/dt = function(y, t, *args) with y = ``y0`` at t[0]: (len(t), *y0.shape).
 
-    ``t`` (n,) rises or falls; ``args`` are arrays, Variables, or containers of them. It is solved by
-    ``scipy.integrate.solve_ivp`` with ``method``. Gradients to y0, t and args come from the adjoint
-    equation, solved backwards with the same tolerances from each t to the one before: memory does
-    not grow with the steps. All that the function depends on must be among ``args``. Chen et al.,
-    2018, https://doi.org/10.48550/arXiv.1806.07366.
+    ``t`` (n,) rises or falls; ``args`` are arrays, Variables, or containers of them. It is solved
+    by ``scipy.integrate.solve_ivp`` with ``method``. Gradients to y0, t and args come from the
+    adjoint equation, solved backwards with the same tolerances from each t to the one before:
+    memory does not grow with the steps. All that the function depends on must be among ``args``.
+    Chen et al., 2018, https://doi.org/10.48550/arXiv.1806.07366.
 
     Raises RuntimeError if the solver gives up.
 

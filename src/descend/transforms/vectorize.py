@@ -50,8 +50,10 @@ def _size(args: Any, axes: Any) -> int:
     """The number of examples."""
     sizes: dict[int, str] = {}
     for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
-        for x in tree.leaves(arg, kinds()) if axis is not None else ():
-            shape = x.shape if hasattr(x, "shape") else ()
+        if axis is None:
+            continue
+        for x in tree.leaves(arg, kinds()):
+            shape: tuple[int, ...] = x.shape if hasattr(x, "shape") else ()
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(f"vmap: argument {i} {shape_of(x)} has no axis {axis}")
             sizes.setdefault(shape[axis], f"argument {i} {shape_of(x)}")
