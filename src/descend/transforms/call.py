@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from descend.core import tree
 from descend.core.arrays import ARRAY_TYPES, as_array, get_array_module, is_inexact
-from descend.core.backward import edge_of, gradients
+from descend.core.backward import edge_of, gradients, ones_like, owned, propagate
 from descend.core.config import config, using_config
 from descend.core.errors import kind_of
 from descend.core.function import Alias
@@ -27,17 +28,20 @@ from descend.transforms.batched import (
 NUMBERS = (int, float, complex, np.generic)
 
 
+_kinds: list[tuple[type, ...]] = [()]
+
+
 def kinds() -> tuple[type, ...]:
     """What counts as a leaf of arguments and answers: Variables, arrays, numbers."""
-    return (Variable, *ARRAY_TYPES, *NUMBERS)
+    if len(_kinds[0]) != len(ARRAY_TYPES) + len(NUMBERS) + 1:  # a kind of arrays has joined
+        _kinds[0] = (Variable, *ARRAY_TYPES, *NUMBERS)
+    return _kinds[0]
 
 
 class Call:
     """A function called with Variables of its own in the place of the chosen arguments.
 
-    ``own`` are these Variables, ``ys`` the leaves of what the function answered. ``outer`` says
-    whether a derivative of this call may itself be differentiated: by whoever handed in Variables
-    that need gradients, or let the function use such.
+    ``own`` are these Variables, ``ys`` the leaves of what the function answered.
     """
 
     def __init__(
@@ -56,25 +60,31 @@ class Call:
         """The leaves of the chosen arguments, as they came."""
         self.aux: Any = None
         self.levels = levels_now()
-        places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        for place in places:
+        self.places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for place in self.places:
             if not -len(args) <= place < len(args):
                 raise ValueError(f"{name}: argnums {place} came, there are {len(args)} arguments")
-        arguments = list(args)
-        self.chosen: list[Any] = [args[place] for place in places]
-        with using_config("enable_backprop", True):
-            for place in places:
-                arguments[place] = tree.mapped(args[place], self._own, kinds())
-            answer = function(*arguments, **kwargs)
+        self.chosen: list[Any] = [args[place] for place in self.places]
+        self.recorded = config().enable_backprop
+        """Whether derivatives may be remembered by whoever calls."""
+        if self.recorded:
+            answer = self._answer(function, list(args), kwargs)
+        else:
+            with using_config("enable_backprop", True):
+                answer = self._answer(function, list(args), kwargs)
         if has_aux:
             if not isinstance(answer, tuple) or len(answer) != 2:  # pyright: ignore[reportUnknownArgumentType]
                 raise TypeError(f"{name}: with has_aux the function answers a pair (value, aux)")
             answer, self.aux = answer  # pyright: ignore[reportUnknownVariableType]
         self.answer: Any = answer
-        self.ys: list[Any] = tree.leaves(answer, kinds())
-        self.bases = [left(y, self.levels) for y in self.ys]
+        self.ys: list[Any] = [answer] if type(answer) is Variable else tree.leaves(answer, kinds())
+        self.bases = [left(y, self.levels) for y in self.ys] if self.levels else self.ys
         """The Variables behind the leaves of the answer, with all hidden axes."""
-        self.outer = config().enable_backprop and self._has_others()
+
+    def _answer(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+        for place in self.places:
+            args[place] = tree.mapped(args[place], self._own, kinds())
+        return function(*args, **kwargs)
 
     def _own(self, given: Any) -> Any:
         """A Variable of the call's own in the place of a leaf."""
@@ -95,11 +105,17 @@ class Call:
         self.own.append(own)
         return own
 
-    def _has_others(self) -> bool:
-        """Whether an answer depends on Variables that need gradients beside the call's own."""
-        own = {edge_of(x)[:2] for x in self.own}
+    @cached_property
+    def outer(self) -> bool:
+        """Whether a derivative of this call may be differentiated: by whoever handed in Variables.
+
+        Or by whoever has Variables that need gradients and that the function used.
+        """
+        if not self.recorded:
+            return False
         if any(x.creator is not None for x in self.own):
             return True
+        own = {edge_of(x)[:2] for x in self.own}
         seen: set[Any] = set()
         stack = [edge_of(y)[:2] for y in self.bases if isinstance(y, Variable) and y.requires_grad]
         while stack:
@@ -114,6 +130,26 @@ class Call:
         return False
 
     # ---- what is answered -------------------------------------------------------------------
+
+    def gradient(self) -> list[Any]:
+        """The gradients of the only answer, a number, to the call's own Variables."""
+        [y] = self.bases
+        if not isinstance(y, Variable) or not y.requires_grad:
+            return [None] * len(self.own)
+        if self.levels or any(x.creator is not None for x in self.own):
+            return self.gradients([y], None)
+        # The cheapest walk first. It shows whether there are Variables beside the call's own: then
+        # the gradient belongs into a graph.
+        with using_config("enable_backprop", False):
+            found = propagate([(edge_of(y), ones_like(y.data))], create_graph=False)
+        if self.recorded and not found.keys() <= set(self.own):
+            return self.gradients([y], None)
+        self.outer = False
+        gxs: list[Any] = []
+        for x in self.own:
+            gx = found.pop(x, None)
+            gxs.append(None if gx is None else owned(gx))
+        return gxs
 
     def gradients(self, ys: list[Variable], seeds: list[Any] | None) -> list[Any]:
         """The gradients of some of the answers to the call's own Variables; None where unused."""
@@ -139,11 +175,13 @@ class Call:
 
     def finished(self, gx: Any, i: int, again: bool | None = None) -> Any:
         """The gradient of own Variable i as it is handed out: Variables for Variables."""
-        own = self.own[i]
         again = self.outer if again is None else again
         if gx is None:
+            own = self.own[i]
             gx = Variable(get_array_module(own.data).zeros_like(own.data), requires_grad=False)
-        if not again and not isinstance(_innermost(self.given[i]), Variable):
+        if again or isinstance(_innermost(self.given[i]), Variable):
+            gx = gx if isinstance(gx, Batched) else as_variable(gx)
+        else:
             gx = array_of(gx)
         return wrapped(gx, self.levels)
 
@@ -162,6 +200,8 @@ class Call:
 
     def structured(self, gxs: list[Any]) -> Any:
         """Values for the own Variables, in the structure of the chosen arguments."""
+        if isinstance(self.argnums, int) and len(gxs) == 1 and self.chosen[0] is self.given[0]:
+            return gxs[0]
         filled = tuple(tree.filled(self.chosen, gxs, kinds()))
         return filled[0] if isinstance(self.argnums, int) else filled
 
@@ -169,6 +209,12 @@ class Call:
         """What the function answered, as it is handed out: arrays where only arrays came."""
         if self.outer:
             return structure
+        if (
+            type(structure) is Variable
+            and type(self.given[0]) is np.ndarray
+            and len(self.given) == 1
+        ):
+            return structure.data
         variables = any(isinstance(_innermost(x), Variable) for x in self.given)
 
         def plain(y: Any) -> Any:

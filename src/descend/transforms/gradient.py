@@ -8,7 +8,6 @@ from typing import Any
 
 from descend import functions as F
 from descend.core.errors import kind_of, shape_of
-from descend.core.variable import Variable
 from descend.transforms.call import Call
 
 Argnums = int | tuple[int, ...]
@@ -64,8 +63,7 @@ def value_and_grad(
                 f"grad: the function answered {came}, one number is needed; "
                 f"jacobian differentiates arrays, elementwise_grad elements"
             )
-        ys = [y for y in call.bases if isinstance(y, Variable) and y.requires_grad]
-        gxs = [call.finished(gx, i) for i, gx in enumerate(call.gradients(ys, None))]
+        gxs = [call.finished(gx, i) for i, gx in enumerate(call.gradient())]
         value = call.value(y)
         return (value, call.value(call.aux)) if has_aux else value, call.structured(gxs)
 

@@ -1,7 +1,7 @@
 """Solutions of equations, differentiated by the equation and not through the solver's steps.
 
 Where x solves r(x, a) = 0, its derivative to a is -(dr/dx)**-1 dr/da, whatever way it was found
-(the implicit function theorem). Everything that the equation depends on must be among the arguments.
+(the implicit function theorem). All that the equation depends on must be among the arguments.
 """
 
 from __future__ import annotations
