@@ -22,6 +22,7 @@ bench: .venv-peers/ready
 	.venv-peers/bin/python -m benchmarks.eager --write
 	.venv-peers/bin/python -m benchmarks.memory --write
 	.venv-peers/bin/python -m benchmarks.steps --write
+	.venv-peers/bin/python -m benchmarks.science.run --write
 
 docs: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
