@@ -19,9 +19,7 @@ def rosen(x):
 def beale(x):
     """Its minimum is 0 at (3, 0.5)."""
     a, b = x
-    return (
-        (1.5 - a + a * b) ** 2 + (2.25 - a + a * b**2) ** 2 + (2.625 - a + a * b**3) ** 2
-    )
+    return (1.5 - a + a * b) ** 2 + (2.25 - a + a * b**2) ** 2 + (2.625 - a + a * b**3) ** 2
 
 
 def booth(x):
@@ -69,7 +67,9 @@ def test_the_same_steps_as_with_hand_written_derivatives(method):
 
 @pytest.mark.parametrize("method", ["Nelder-Mead", "BFGS", "CG", "TNC", "trust-krylov"])
 def test_other_methods(method):
-    found = optimize.minimize(rosen, START, method=method, options=None if method == "TNC" else {"maxiter": 3000})
+    found = optimize.minimize(
+        rosen, START, method=method, options=None if method == "TNC" else {"maxiter": 3000}
+    )
     np.testing.assert_allclose(found.x, np.ones(5), atol=2e-2)
 
 

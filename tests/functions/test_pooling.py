@@ -251,8 +251,8 @@ X = (1, 2, 4, 5)
 
 REFUSED = [
     (
-        lambda x: F.max_pool2d(x[0], 2),
-        "max_pool2d: x (2, 4, 5) came, (N, C, H, W) is needed; x[None] makes one image a batch",
+        lambda x: F.max_pool2d(x[None], 2),
+        "max_pool2d: x (1, 1, 2, 4, 5) came, (N, C, H, W) or (C, H, W) is needed",
     ),
     (
         lambda x: F.max_pool2d(x, 5),
@@ -279,7 +279,7 @@ REFUSED = [
     ),
     (
         lambda x: F.avg_pool2d(x[0, 0], 2),
-        "avg_pool2d: x (4, 5) came, (N, C, H, W) is needed",
+        "avg_pool2d: x (4, 5) came, (N, C, H, W) or (C, H, W) is needed",
     ),
     (
         lambda x: F.unfold(x, 2, dilation=4),

@@ -81,6 +81,8 @@ def test_uniform_bounds_and_moments():
     y = default_rng(0).uniform(100_000, -3, 5)
     assert y.dtype == np.float32 and y.min() >= -3 and y.max() < 5
     assert abs(y.mean() - 1) < 0.02 and abs(y.var() - 64 / 12) < 0.05
+    half = default_rng(0).uniform(100_000, dtype=np.float16)
+    assert half.max() < 1, "rounding must not reach the upper bound"
     narrow = default_rng(0).uniform(100_000, 1, 1 + 3e-7)
     assert narrow.max() < np.float32(1 + 3e-7), "rounding must not reach the upper bound"
 

@@ -143,6 +143,14 @@ def test_an_index_that_differs_from_example_to_example():
     np.testing.assert_array_equal(gx, np.argsort(np.argsort(x, axis=1), axis=1))
 
 
+def test_constants_inside_stay_constants():
+    x = RNG.normal(size=(4, 3))
+    gx = vmap(grad(lambda x: F.sum(x * F.stop_gradient(x))))(x)
+    np.testing.assert_array_equal(gx, x)
+    gx = vmap(grad(lambda x: F.sum(x * (x > 0))))(x)
+    np.testing.assert_array_equal(gx, x > 0)
+
+
 def test_numpys_functions_are_called_with_examples():
     x = RNG.normal(size=(4, 3))
     y = vmap(lambda x: np.sum(np.exp(x) * np.arange(3.0)) / np.max(np.abs(x)))(x)

@@ -107,6 +107,7 @@ def host_call(
         except (ValueError, ArithmeticError):  # LinAlgError is a ValueError
             answer = call.answer([_unit(x.shape, x.dtype) for x in xs])
     call.function = function
+    call.__name__ = getattr(function, "__name__", call.__name__)
     shape, found = taken_apart(answer, ARRAYS)
     if not found:
         raise TraceError(A_VALUE, "take it out of the compiled function")

@@ -17,7 +17,7 @@ import numpy as np
 
 from descend import functions as F
 from descend.compile import lazy_array as nodes
-from descend.compile.errors import NotRecorded, TraceError
+from descend.compile.errors import TraceError
 from descend.compile.graph import BOOL, Node, constant
 from descend.compile.host import host_call
 from descend.compile.lazy_array import LazyArray, as_node, cast, emit, ghost
@@ -250,7 +250,8 @@ def _beyond(number: Any, x: Any) -> builtins.bool:
 
 
 def _power(dtype: Any, x: Node, exponent: Node) -> Node:
-    known = exponent.params["value"] if exponent.op == "constant" and not exponent.ndim else None
+    plain = exponent.op == "constant" and not exponent.ndim and dtype.kind != "c"
+    known = exponent.params["value"] if plain else None
     if dtype.kind in "iu" and known is not None and known < 0:
         raise ValueError("Integers to negative integer powers are not allowed.")
     if dtype.kind == "f" or (known is not None and known >= 0 and known == int(known)):
@@ -282,6 +283,8 @@ def _trunc(dtype: Any, x: Node) -> Node:
 
 
 def _abs(dtype: Any, x: Node) -> Node:
+    if dtype.kind == "c":  # the only operation here whose answer has another dtype
+        return hosted(np.abs, LazyArray(x)).node
     return cast(x, dtype) if dtype.kind in "bu" else compute("abs", dtype, x)
 
 
@@ -293,7 +296,7 @@ def _reciprocal(dtype: Any, x: Node) -> Node:
 
 def _conj(dtype: Any, x: Node) -> Node:
     if dtype.kind == "c":
-        raise NotRecorded("complex numbers")
+        return hosted(np.conj, LazyArray(x)).node
     return cast(x, dtype)
 
 

@@ -74,8 +74,8 @@ accelerator = ACCELERATOR.now
 
 
 def forward(function: Any, arrays: list[Any]) -> Any:
-    """The value of a Function whose ``forward`` is native where an array is large."""
-    if function.is_large(arrays) and (native := accelerator()) is not None:
+    """The value of a Function whose ``forward`` may be native, for a call that is large."""
+    if (native := accelerator()) is not None:
         y = native.forward(function, arrays)
         if y is not None:
             return y
@@ -109,4 +109,7 @@ def fused(function: Composite) -> Composite:
 
 def any_is_large(xs: Iterable[Any]) -> bool:
     """Whether one of the arrays is large."""
-    return any(getattr(x, "size", 0) >= LARGE for x in xs)
+    for x in xs:  # in the hottest path: a generator costs as much as all the rest
+        if getattr(x, "size", 0) >= LARGE:
+            return True
+    return False

@@ -17,13 +17,15 @@ Array = Any
 
 CONTRACT = tuple(
     """
-    abs add all any arange argmax argmin argsort asarray astype broadcast_to bool clip concatenate
-    conj copy cos cosh cumsum divide empty empty_like equal exp expand_dims expm1 float32
-    float64 full full_like greater greater_equal int64 isfinite isinf isnan less less_equal
-    log log1p logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis
-    multiply negative not_equal ones ones_like pad power prod reciprocal reshape round sign
-    sin sinh sort split sqrt square squeeze stack subtract sum swapaxes take take_along_axis
-    tan tanh transpose where zeros zeros_like
+    abs add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax
+    argmin argsort asarray astype bool broadcast_to cbrt ceil clip concatenate conj convolve
+    copy copysign cos cosh cumprod cumsum divide empty empty_like equal exp exp2 expand_dims
+    expm1 float32 float64 floor floor_divide fmod full full_like greater greater_equal heaviside
+    hypot int64 isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp logaddexp2
+    logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis multiply
+    nan_to_num negative nonzero not_equal ones ones_like pad power prod reciprocal remainder
+    reshape rint round searchsorted sign sin sinh sort split sqrt square squeeze stack subtract
+    sum swapaxes take take_along_axis tan tanh transpose trunc where zeros zeros_like
     """.split()
 )
 """The names that an operation may use of an array module, whichever module it is."""
@@ -78,6 +80,14 @@ class Overriding:
     shape: Any
     data: Any
 
+    def values(self) -> Any:
+        """The same without Variables in it."""
+        raise NotImplementedError
+
+    def detach(self) -> Any:
+        """The same without a gradient."""
+        raise NotImplementedError
+
     def apply(self, function: Any, xs: tuple[Any, ...]) -> Any:
         """What ``function(*xs)`` answers, where this is among the arguments."""
         raise NotImplementedError
@@ -112,6 +122,21 @@ def is_inexact(dtype: Any) -> bool:
     return dtype.kind in "fc"
 
 
+def conj(x: Any) -> Any:
+    """The complex conjugate; x itself where it is real, or None.
+
+    A rule multiplies the gradient by the conjugate of the derivative: so the gradient of a real L
+    to x + iy is dL/dx + i dL/dy, the direction in which L grows fastest, as PyTorch has it.
+
+    >>> conj(2.0), conj(1 + 2j)
+    (2.0, (1-2j))
+    """
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:  # a number of Python
+        return x if x is None else x.conjugate()
+    return x.conjugate() if dtype.kind == "c" else x
+
+
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` summed over the axes that broadcasting ``shape`` to ``x.shape`` has repeated.
 
@@ -135,6 +160,8 @@ def special_module(xp: Any) -> Any:
         import scipy.special  # pyright: ignore[reportMissingTypeStubs]
 
         return scipy.special
+    if xp.__name__ != "cupy":  # then the compiler calls the whole operation while the program runs
+        raise AttributeError(f"{xp.__name__} has no special functions")
     import cupyx.scipy.special  # pyright: ignore[reportMissingImports]
 
     return cupyx.scipy.special  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]

@@ -269,6 +269,8 @@ def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> A
                 f"{function.name}: its rule answered a gradient {gx.shape} for an input {shape}"
             )
         gx = sum_to(gx, shape)
+    if gx.dtype.kind == "c" and dtype.kind != "c":
+        gx = gx.real  # a real input moves along the real axis alone
     return gx if gx.dtype == dtype else gx.astype(dtype)
 
 

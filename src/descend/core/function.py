@@ -160,7 +160,7 @@ class Function:
                     edges.append(None)
             if trace is not None:
                 y = trace.forward(self, arrays)
-            elif self.native_forward:
+            elif self.native_forward and self.is_large(arrays):
                 y = acceleration.forward(self, arrays)
             else:  # one argument is the commonest case, and a call without a star costs half
                 y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
@@ -245,7 +245,8 @@ class Function:
                 names = [f"x{i}" for i in range(len(arrays))]
             shapes = [f"{name} {shape_of(x)}" for name, x in zip(names, arrays, strict=False)]
             sentence = ": ".join([", ".join(shapes), str(error)] if shapes else [str(error)])
-        kind = next(k for k in (TypeError, IndexError, ValueError) if isinstance(error, k))
+        kinds = (TypeError, IndexError, np.linalg.LinAlgError, ValueError)  # the narrower first
+        kind = next(k for k in kinds if isinstance(error, k))
         return kind(f"{self.name}: {sentence}")
 
     # ---- the rule ---------------------------------------------------------------------------

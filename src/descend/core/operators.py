@@ -46,6 +46,24 @@ class Operators:
     def __rtruediv__(self, other: Any) -> Any:
         return MODULES[type(self)].divide(other, self)
 
+    def __floordiv__(self, other: Any) -> Any:
+        return MODULES[type(self)].floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return MODULES[type(self)].floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return MODULES[type(self)].remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return MODULES[type(self)].remainder(other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return MODULES[type(self)].divmod(self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return MODULES[type(self)].divmod(other, self)
+
     def __pow__(self, power: Any, modulo: None = None) -> Any:
         if modulo is not None:
             raise TypeError("power: pow(x, y, modulo) has no meaning here: write pow(x, y)")
@@ -90,6 +108,22 @@ class Operators:
         """The axes reversed."""
         return MODULES[type(self)].transpose(self)
 
+    @property
+    def real(self) -> Any:
+        """The real parts; itself where it is real."""
+        return MODULES[type(self)].real(self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary parts; zeros where it is real."""
+        return MODULES[type(self)].imag(self)
+
+    def conj(self) -> Any:
+        """The complex conjugate; itself where it is real."""
+        return MODULES[type(self)].conj(self) if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         """Two axes exchanged."""
         return MODULES[type(self)].swapaxes(self, axis1, axis2)
@@ -101,6 +135,26 @@ class Operators:
     def flatten(self) -> Any:
         """All elements along one axis."""
         return MODULES[type(self)].flatten(self)
+
+    def ravel(self) -> Any:
+        """All elements along one axis."""
+        return MODULES[type(self)].ravel(self)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Any:
+        """Each element several times along ``axis``, along the flattened array if None."""
+        return MODULES[type(self)].repeat(self, repeats, axis=axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The elements on a diagonal, along a new last axis."""
+        return MODULES[type(self)].diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The sum of the elements on a diagonal."""
+        return MODULES[type(self)].trace(self, offset, axis1, axis2)
+
+    def dot(self, other: Any) -> Any:
+        """The product of matrices or vectors."""
+        return MODULES[type(self)].dot(self, other)
 
     def astype(self, dtype: Any) -> Any:
         """The same values in another dtype."""
@@ -141,6 +195,18 @@ class Operators:
     def cumsum(self, axis: int | None = None) -> Any:
         """The running sum along ``axis``, along the flattened array if None."""
         return MODULES[type(self)].cumsum(self, axis=axis)
+
+    def cumprod(self, axis: int | None = None) -> Any:
+        """The running product along ``axis``, along the flattened array if None."""
+        return MODULES[type(self)].cumprod(self, axis=axis)
+
+    def argsort(self, axis: int | None = -1) -> Any:
+        """The order in which the elements along ``axis`` are sorted."""
+        return MODULES[type(self)].argsort(self, axis=axis)
+
+    def round(self, decimals: int = 0) -> Any:
+        """To ``decimals`` digits behind the point."""
+        return MODULES[type(self)].round(self, decimals)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """The values held between ``min`` and ``max``."""

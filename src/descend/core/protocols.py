@@ -12,8 +12,24 @@ import numpy as np
 from descend.core.arrays import MODULES
 from descend.core.errors import kind_of
 
-UFUNC_NAMES = {"absolute": "abs", "conjugate": "conj"}
-"""What NumPy's ufuncs call themselves where that is not the name they are used by."""
+UFUNC_NAMES = {
+    "_riemann_zeta": "zeta",
+    "_zeta": "zeta",
+    "absolute": "abs",
+    "conjugate": "conj",
+    "degrees": "rad2deg",
+    "log_expit": "logsigmoid",
+    "psi": "digamma",
+    "radians": "deg2rad",
+}
+"""What NumPy's and SciPy's ufuncs call themselves where the function has another name here."""
+
+OF_MODULES: dict[tuple[str | None, str], str] = {
+    ("numpy.linalg", "norm"): "linalg_norm",
+    ("numpy.linalg", "diagonal"): "linalg_diagonal",
+    ("numpy.linalg", "trace"): "linalg_trace",
+}
+"""NumPy's functions that mean something else than those of the same name elsewhere."""
 
 
 def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -41,7 +57,8 @@ def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> 
         raise TypeError(f"numpy.{func.__name__}: out= came, which a Variable cannot follow")
     if func.__name__ in ("shape", "ndim", "size"):
         return getattr(args[0], func.__name__)
-    return _function(self, func.__name__)(*args, **kwargs)
+    name: str = OF_MODULES.get((func.__module__, func.__name__), func.__name__)
+    return _function(self, name)(*args, **kwargs)
 
 
 def _function(self: Any, name: str) -> Any:

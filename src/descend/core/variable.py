@@ -13,7 +13,7 @@ import numpy as np
 from numpy import generic, ndarray
 
 from descend.core import protocols
-from descend.core.arrays import Array, as_array, get_array_module, is_array, is_inexact
+from descend.core.arrays import Array, Overriding, as_array, get_array_module, is_array, is_inexact
 from descend.core.config import config
 from descend.core.errors import kind_of
 from descend.core.operators import Operators
@@ -328,7 +328,9 @@ def constant(array: Array) -> Variable:
 
 def array_of(x: Any) -> Any:
     """The array in a Variable; anything else as it is."""
-    return x.data if isinstance(x, Variable) else x
+    if isinstance(x, Variable):
+        return x.data
+    return x.values() if isinstance(x, Overriding) else x
 
 
 def as_variable(x: Any) -> Variable:

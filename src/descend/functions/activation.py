@@ -12,6 +12,7 @@ from descend.core.acceleration import fused
 from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
 from descend.functions.arithmetic import UNARY
+from descend.functions.kinds import check_real
 from descend.functions.registry import Sample, composition, primitive
 
 SOFTMAX = (Sample((3, 4)), Sample((3, 4), axis=0), Sample((3,), low=-400, high=400))
@@ -29,6 +30,7 @@ class Sigmoid(Function):
     native_forward = True
 
     def forward(self, x):
+        check_real(x)
         xp = get_array_module(x)
         small = xp.exp(-xp.abs(x))
         return xp.where(x >= 0, 1, small) / (1 + small)
@@ -50,6 +52,7 @@ class LogSigmoid(Function):
     native_forward = native_rule = True
 
     def forward(self, x):
+        check_real(x)
         xp = get_array_module(x)
         return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
 
@@ -113,6 +116,7 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x):
+        check_real(x)
         xp = get_array_module(x)
         shifted, empty = _shifted(x, self.axis)
         self.keep(empty=empty)
@@ -139,6 +143,7 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x):
+        check_real(x)
         xp = get_array_module(x)
         shifted, empty = _shifted(x, self.axis)
         y = xp.exp(shifted)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import get_array_module
+from descend.core.arrays import conj, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function
 from descend.functions.registry import Sample, composition, primitive
@@ -90,6 +90,8 @@ class Multiply(Broadcasting):
         return x0 * x1
 
     def backward(self, gy, *, x0, x1):
+        if gy.dtype.kind == "c":  # asked once, as this is the hottest rule
+            x0, x1 = conj(x0), conj(x1)
         return gy * x1 if self.edges[0] else None, gy * x0 if self.edges[1] else None
 
 
@@ -114,8 +116,8 @@ class Divide(Broadcasting):
         return x0 / x1
 
     def backward(self, gy, *, x1, y):
-        gx0 = gy / x1
-        return gx0, -gx0 * y if self.edges[1] else None
+        gx0 = gy / conj(x1)
+        return gx0, -gx0 * conj(y) if self.edges[1] else None
 
 
 class Negative(Function):
@@ -167,11 +169,14 @@ class Power(Broadcasting):
     def backward(self, gy, *, x0, x1, y):
         gx0 = gx1 = None
         if self.edges[0]:
-            gx0 = gy * self._slope(x0, x1)
+            gx0 = gy * conj(self._slope(x0, x1))
         if self.edges[1]:
             # log(0) is never asked for: its product with y = 0 would be NaN
-            at_zero = (x0 == 0) & (x1 >= 0)
-            gx1 = gy * F.where(at_zero, 0, y * F.log(F.where(at_zero, 1, x0)))
+            at_zero = (x0 == 0) & (x1.real >= 0)
+            base = F.where(at_zero, 1, x0)
+            if gy.dtype.kind == "c":  # the logarithm of a negative number, too
+                base = base.astype(gy.dtype)
+            gx1 = gy * conj(F.where(at_zero, 0, y * F.log(base)))
         return gx0, gx1
 
     def _slope(self, x0: Any, x1: Any) -> Any:
@@ -200,7 +205,7 @@ class Square(Function):
         return get_array_module(x).square(x)
 
     def backward(self, gy, *, x):
-        return gy * (2 * x)
+        return gy * conj(2 * x)
 
 
 class Sqrt(Function):
@@ -217,7 +222,7 @@ class Sqrt(Function):
         return get_array_module(x).sqrt(x)
 
     def backward(self, gy, *, y):
-        return gy / (2 * y)
+        return gy / conj(2 * y)
 
 
 class Reciprocal(Function):
@@ -234,11 +239,13 @@ class Reciprocal(Function):
         return get_array_module(x).reciprocal(x)
 
     def backward(self, gy, *, y):
-        return -gy * (y * y)
+        return -gy * conj(y * y)
 
 
 class Abs(Function):
     """The absolute value; its derivative at 0 is 0.
+
+    That of a complex number is its distance from 0, and the gradient z / abs(z).
 
     >>> x = Variable(np.array([-2.0, 0.0, 3.0]))
     >>> F.abs(x).sum().backward()
@@ -253,6 +260,8 @@ class Abs(Function):
         return get_array_module(x).abs(x)
 
     def backward(self, gy, *, x):
+        if x.dtype.kind == "c":
+            return gy * _direction(x)
         return gy * F.sign(x)
 
 
@@ -269,12 +278,22 @@ class Stepwise(Function):
 class Sign(Stepwise):
     """-1, 0 or 1; the derivative is 0.
 
+    Of a complex number z it is z / abs(z), as NumPy's, of which no gradient is asked here: write
+    the quotient.
+
     >>> F.sign(np.array([-2.0, 0.0, 3.0]))
     array([-1.,  0.,  1.])
     """
 
     elementwise = True
     samples = UNARY
+
+    def backward(self, gy):
+        if gy.dtype.kind == "c":
+            raise NotImplementedError(
+                "sign: there is no derivative to complex numbers; z / F.abs(z) has one"
+            )
+        return F.zeros_like(gy)
 
 
 class Round(Stepwise):
@@ -369,3 +388,9 @@ def clip(x, min=None, max=None):
     if max is not None:
         x = minimum(x, max)
     return x
+
+
+def _direction(z: Any) -> Any:
+    """z / abs(z) of complex numbers, 0 where z is 0: F.sign with all its derivatives."""
+    at_zero = z == 0
+    return F.where(at_zero, 0, z) / F.abs(F.where(at_zero, 1, z))

@@ -24,3 +24,12 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
 def axis_of(name: str, axis: int, ndim: int) -> int:
     """The one axis that ``axis`` names, between 0 and ndim - 1."""
     return axes_of(name, axis, ndim)[0]
+
+
+def along(axis: int, index: Any) -> tuple[Any, ...]:
+    """The index that takes ``index`` along one axis, counted from the front, and all of the others.
+
+    >>> np.ones((2, 3, 4))[along(1, slice(2))].shape
+    (2, 2, 4)
+    """
+    return (*(slice(None),) * axis, index)

@@ -20,7 +20,7 @@ class Blocks:
     """Blocks of images, or of rows of one image, whose columns fit into ``BLOCK`` bytes.
 
     A block is ``(images, rows)``: two slices, of the batch and of the first axis of windows. There
-    are at least two spatial axes; a signal is an image of one row. The columns of a block are a
+    are at least two spatial axes; a signal is an image of one column. The columns of a block are a
     matrix with a row for each channel and place in the window, and a column for each window.
 
     Where the stride along the last axis is 1, windows are also put across the end of each line,
@@ -104,6 +104,9 @@ class Blocks:
 
 def correlate(x: Array, weight: Array, bias: Any, windows: Windows, groups: int) -> Array:
     """The sums over the windows of x (N, C, lengths) times each of K kernels: (N, K, counts)."""
+    if x.ndim == 3:
+        x, weight, windows = x[..., None], weight[..., None], _of_one_column(windows)
+        return correlate(x, weight, bias, windows, groups)[..., 0]
     xp = get_array_module(x, weight)
     K = len(weight)
     kernels = weight.reshape(groups, K // groups, -1)
@@ -132,6 +135,9 @@ def correlate(x: Array, weight: Array, bias: Any, windows: Windows, groups: int)
 
 def spread(x: Array, weight: Array, lengths: Lengths, windows: Windows, groups: int) -> Array:
     """What the windows add up to if each adds its kernels times x (N, K, counts)."""
+    if x.ndim == 3:
+        x, weight, windows = x[..., None], weight[..., None], _of_one_column(windows)
+        return spread(x, weight, (*lengths, 1), windows, groups)[..., 0]
     xp = get_array_module(x, weight)
     K, per_group, *size = weight.shape
     C = per_group * groups
@@ -159,6 +165,9 @@ def spread(x: Array, weight: Array, lengths: Lengths, windows: Windows, groups: 
 
 def collect(x: Array, gy: Array, shape: tuple[int, ...], windows: Windows, groups: int) -> Array:
     """The sums over all windows of x times gy (N, K, counts): the weight's ``shape``."""
+    if x.ndim == 3:
+        x, gy, windows = x[..., None], gy[..., None], _of_one_column(windows)
+        return collect(x, gy, (*shape, 1), windows, groups)[..., 0]
     xp = get_array_module(x, gy)
     K = shape[0]
     gw = xp.zeros((groups, K // groups, prod(shape[1:])), x.dtype)
@@ -175,6 +184,13 @@ def _even_share(total: int, most: int) -> int:
     """The size of the fewest equal parts that have at most ``most`` each."""
     parts = -(-total // most)
     return -(-total // max(1, parts)) or 1
+
+
+def _of_one_column(windows: Windows) -> Windows:
+    """The windows of a signal as those of an image of width 1, whose blocks are parts of lines."""
+    (size,), (stride,), (dilation,) = windows.size, windows.stride, windows.dilation
+    (before,), (after,) = windows.before, windows.after
+    return Windows((size, 1), (stride, 1), (dilation, 1), (before, 0), (after, 0))
 
 
 def _pointwise(windows: Windows) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from descend.core.arrays import as_array, get_array_module
+from descend.core.arrays import Overriding, as_array, get_array_module
+from descend.core.errors import kind_of
 from descend.core.variable import Variable, array_of
 
 
@@ -18,7 +19,13 @@ def _of_values(name: str) -> Callable[..., Any]:
 
     def function(*xs: Any, **params: Any) -> Any:
         values = [array_of(x) for x in xs]
-        return getattr(get_array_module(*values), name)(*values, **params)
+        params = {key: array_of(x) for key, x in params.items()}
+        module = get_array_module(*values)
+        found = getattr(module, name)
+        if found is function:  # a kind of array that takes what it has not from here
+            kind = next(kind_of(x) for x in values if get_array_module(x) is module)
+            raise TypeError(f"{name}: {kind} came, for which there is none")
+        return found(*values, **params)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"NumPy's {name} of the values; it has no derivative."
@@ -42,6 +49,18 @@ argmin = _of_values("argmin")
 argsort = _of_values("argsort")
 any = _of_values("any")
 all = _of_values("all")
+nonzero = _of_values("nonzero")
+argwhere = _of_values("argwhere")
+flatnonzero = _of_values("flatnonzero")
+count_nonzero = _of_values("count_nonzero")
+unique = _of_values("unique")
+isclose = _of_values("isclose")
+allclose = _of_values("allclose")
+array_equal = _of_values("array_equal")
+isin = _of_values("isin")
+searchsorted = _of_values("searchsorted")
+digitize = _of_values("digitize")
+histogram = _of_values("histogram")
 
 
 def zeros_like(x: Any) -> Any:
@@ -61,7 +80,7 @@ def full_like(x: Any, fill_value: Any) -> Any:
 
 def stop_gradient(x: Any) -> Any:
     """x as a constant: what is computed from it has no gradient to x."""
-    return x.detach() if isinstance(x, Variable) else x
+    return x.detach() if isinstance(x, Variable | Overriding) else x
 
 
 def _filled(x: Any, value: Any) -> Any:

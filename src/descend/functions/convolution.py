@@ -6,26 +6,44 @@ two adjoints. The derivatives of each are the other two, to any order.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import Array
+from descend.core.arrays import Array, conj
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.functions.columns import collect, correlate, spread
 from descend.functions.registry import Sample, composition
-from descend.functions.windows import Lengths, Windows, check_fit, image_batch, per_axis
+from descend.functions.windows import (
+    Lengths,
+    Windows,
+    as_it_came,
+    check_fit,
+    image_batch,
+    per_axis,
+)
 
 
-class Convolution(Function):
+class OverWindows(Function):
+    """The base of the three: left to the compiler where it has kernels, on up to two axes."""
+
+    native_forward = True
+    windows: Windows
+
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether a native program for this call is worth its price, and there can be one."""
+        return len(self.windows.size) < 3 and super().is_large(xs)
+
+
+class Convolution(OverWindows):
     """The sums over windows of x (N, C, lengths) times each kernel of weight (K, C / groups, size).
 
     A bias (K,) is added if it is given.
     """
 
-    native_forward = True
     kept_for = {"x": 1, "weight": 0}
 
     def __init__(self, windows: Windows, groups: int = 1) -> None:
@@ -39,21 +57,20 @@ class Convolution(Function):
     def backward(self, gy, *, x, weight, x_shape, weight_shape):
         gx = gw = gb = None
         if self.edges[0]:
-            gx = TransposedConvolution(self.windows, x_shape[2:], self.groups)(gy, weight)
+            gx = TransposedConvolution(self.windows, x_shape[2:], self.groups)(gy, conj(weight))
         if self.edges[1]:
-            gw = WeightOfConvolution(self.windows, weight_shape, self.groups)(x, gy)
+            gw = WeightOfConvolution(self.windows, weight_shape, self.groups)(conj(x), gy)
         if len(self.edges) > 2 and self.edges[2]:
             gb = F.sum(gy, axis=(0, *range(2, gy.ndim)))
         return (gx, gw, gb)[: len(self.edges)]
 
 
-class TransposedConvolution(Function):
+class TransposedConvolution(OverWindows):
     """The adjoint of `Convolution` in x: each element of x (N, K, counts) adds its kernel.
 
     The result is (N, C, lengths).
     """
 
-    native_forward = True
     kept_for = {"x": 1, "weight": 0}
 
     def __init__(self, windows: Windows, lengths: Lengths, groups: int = 1) -> None:
@@ -69,19 +86,18 @@ class TransposedConvolution(Function):
     def backward(self, gy, *, x, weight, weight_shape):
         gx = gw = None
         if self.edges[0]:
-            gx = Convolution(self.windows, self.groups)(gy, weight)
+            gx = Convolution(self.windows, self.groups)(gy, conj(weight))
         if self.edges[1]:
-            gw = WeightOfConvolution(self.windows, weight_shape, self.groups)(gy, x)
+            gw = WeightOfConvolution(self.windows, weight_shape, self.groups)(gy, conj(x))
         return gx, gw
 
 
-class WeightOfConvolution(Function):
+class WeightOfConvolution(OverWindows):
     """The adjoint of `Convolution` in its weight, from the image x0 and the gradient x1.
 
     The result is (K, C / groups, size).
     """
 
-    native_forward = True
     kept_for = {"x0": 1, "x1": 0}
 
     def __init__(self, windows: Windows, shape: tuple[int, ...], groups: int = 1) -> None:
@@ -97,9 +113,9 @@ class WeightOfConvolution(Function):
     def backward(self, gy, *, x0, x1, x0_shape):
         gx0 = gx1 = None
         if self.edges[0]:
-            gx0 = TransposedConvolution(self.windows, x0_shape[2:], self.groups)(x1, gy)
+            gx0 = TransposedConvolution(self.windows, x0_shape[2:], self.groups)(conj(x1), gy)
         if self.edges[1]:
-            gx1 = Convolution(self.windows, self.groups)(x0, gy)
+            gx1 = Convolution(self.windows, self.groups)(conj(x0), gy)
         return gx0, gx1
 
 
@@ -108,6 +124,22 @@ def _computable(x0: Array, x1: Array) -> tuple[Array, Array, Any]:
     dtype = np.result_type(x0.dtype, x1.dtype)
     working = np.float32 if dtype == np.float16 else dtype
     return x0.astype(working, copy=False), x1.astype(working, copy=False), dtype
+
+
+@composition(
+    Sample((2, 3, 6), (4, 3, 3), (4,)),
+    Sample((1, 4, 7), (6, 2, 2), None, stride=2, padding=1, dilation=2, groups=2),
+    Sample((2, 5), (3, 2, 4), padding="same"),
+)
+def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The cross-correlation of signals x (N, C, L) with kernels weight (K, C / groups, k).
+
+    The arguments are those of `conv2d`, with one number for the axis.
+
+    >>> F.conv1d(np.array([[[1.0, 2.0, 4.0]]]), np.array([[[-1.0, 1.0]]]))
+    array([[[1., 2.]]])
+    """
+    return _convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
 @composition(
@@ -124,13 +156,49 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
     ``bias`` is (K,) or None. ``padding`` is zeros around the image: one number, one for each axis,
     "valid" for none, or "same", with which the result is as large as x (the odd element at the far
-    end). Channels and kernels are split into ``groups`` that do not mix.
+    end). Channels and kernels are split into ``groups`` that do not mix. One image (C, H, W) gives
+    one result (K, H', W').
 
     >>> F.conv2d(np.ones((1, 1, 3, 4)), np.ones((1, 1, 2, 2)))
     array([[[[4., 4., 4.],
              [4., 4., 4.]]]])
     """
     return _convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+@composition(
+    Sample((1, 2, 3, 4, 3), (2, 2, 2, 3, 2), (2,), padding=(0, 1, 0), stride=(1, 2, 1)),
+    Sample((2, 3, 2, 3), (2, 1, 2, 2, 2), (2,), groups=2, padding="same", dilation=(1, 1, 2)),
+)
+def conv3d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The cross-correlation of volumes x (N, C, D, H, W) with weight (K, C / groups, kd, kh, kw).
+
+    The arguments are those of `conv2d`, with up to three numbers for the axes.
+
+    >>> F.conv3d(np.ones((1, 2, 3, 3)), np.ones((1, 1, 2, 2, 3)))
+    array([[[[12.],
+             [12.]]]])
+    """
+    return _convolve("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
+@composition(
+    Sample((2, 3, 4), (3, 4, 3), (4,)),
+    Sample((4, 3), (4, 2, 3), None, stride=3, padding=1, output_padding=2, groups=2, dilation=2),
+)
+def conv_transpose1d(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    """The transpose of `conv1d`: each element of x (N, C, L) adds its kernel (C, K / groups, k).
+
+    The arguments are those of `conv_transpose2d`, with one number for the axis.
+
+    >>> F.conv_transpose1d(np.array([[1.0, 2.0]]), np.array([[[1.0, 10.0]]]))
+    array([[ 1., 12., 20.]])
+    """
+    return _transpose(
+        "conv_transpose1d", 1, x, weight, bias, stride, padding, output_padding, groups, dilation
+    )
 
 
 @composition(
@@ -147,7 +215,8 @@ def conv_transpose2d(
 
     weight is (C, K / groups, kh, kw), ``bias`` (K,) or None. ``padding`` is cut off the result,
     ``output_padding`` added to its far ends: with ``conv2d``'s own stride, padding and dilation the
-    result has the shape of ``conv2d``'s x, up to what its stride left over.
+    result has the shape of ``conv2d``'s x, up to what its stride left over. One image (C, H, W)
+    gives one result.
 
     >>> F.conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 2, 2)))
     array([[[[1., 2., 1.],
@@ -155,6 +224,26 @@ def conv_transpose2d(
     """
     return _transpose(
         "conv_transpose2d", 2, x, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+@composition(
+    Sample((1, 2, 2, 2, 1), (2, 3, 2, 1, 3), (3,), stride=(2, 1, 1), padding=(1, 0, 1)),
+    Sample((2, 1, 2, 2), (2, 1, 1, 2, 2), None, stride=2, output_padding=(1, 0, 1), groups=2),
+)
+def conv_transpose3d(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    """The transpose of `conv3d`: each element of x (N, C, D, H, W) adds its kernel to the result.
+
+    weight is (C, K / groups, kd, kh, kw); the arguments are those of `conv_transpose2d`, with up to
+    three numbers for the axes.
+
+    >>> F.conv_transpose3d(np.full((1, 1, 1, 1), 3.0), np.ones((1, 1, 1, 1, 2)))
+    array([[[[3., 3.]]]])
+    """
+    return _transpose(
+        "conv_transpose3d", 3, x, weight, bias, stride, padding, output_padding, groups, dilation
     )
 
 
@@ -170,7 +259,7 @@ def _convolve(
     groups: int,
 ) -> Any:
     """A convolution over ``axes`` spatial axes."""
-    x = image_batch(operation, x, axes)
+    x, alone = image_batch(operation, x, axes)
     weight = _kernels(operation, weight, axes, "out, in / groups")
     stride = per_axis(operation, "stride", stride, axes, 1)
     dilation = per_axis(operation, "dilation", dilation, axes, 1)
@@ -185,9 +274,8 @@ def _convolve(
         )
     windows = Windows(size, stride, dilation, before, after)
     check_fit(operation, windows, x.shape[2:])
-    if bias is None:
-        return Convolution(windows, groups)(x, weight)
-    return Convolution(windows, groups)(x, weight, _bias(operation, bias, weight.shape[0]))
+    given = () if bias is None else (_bias(operation, bias, weight.shape[0]),)
+    return as_it_came(Convolution(windows, groups)(x, weight, *given), alone)
 
 
 def _transpose(
@@ -203,7 +291,7 @@ def _transpose(
     dilation: Any,
 ) -> Any:
     """A transposed convolution over ``axes`` spatial axes."""
-    x = image_batch(operation, x, axes)
+    x, alone = image_batch(operation, x, axes)
     weight = _kernels(operation, weight, axes, "in, out / groups")
     stride = per_axis(operation, "stride", stride, axes, 1)
     dilation = per_axis(operation, "dilation", dilation, axes, 1)
@@ -223,24 +311,30 @@ def _transpose(
     # output_padding shows what the padding had cut off, and zeros beyond that
     after = tuple(max(b - e, 0) for b, e in zip(before, extra, strict=True))
     windows = Windows(weight.shape[2:], stride, dilation, before, after)
-    lengths = tuple(
+    left = tuple(
         (count - 1) * s + span - b - a
         for count, s, span, b, a in zip(
             x.shape[2:], stride, windows.span, before, after, strict=True
         )
     )
+    lengths = tuple(n + max(e - b, 0) for n, b, e in zip(left, before, extra, strict=True))
     if min(lengths) < 1:
         raise ValueError(
             f"{operation}: padding={padding!r} leaves {lengths} of the result: use less of it"
         )
-    y = TransposedConvolution(windows, lengths, groups)(x, weight)
-    zeros = [(0, max(e - b, 0)) for b, e in zip(before, extra, strict=True)]
+    if min(left) < 1:  # one element more, cut off afterwards, as there is no image without any
+        before = tuple(b - max(1 - n, 0) for b, n in zip(before, left, strict=True))
+        windows = replace(windows, before=before)
+    y = TransposedConvolution(windows, tuple(max(n, 1) for n in left), groups)(x, weight)
+    if min(left) < 1:
+        y = y[(..., *(slice(max(n, 0)) for n in left))]
+    zeros = [(0, n - max(m, 0)) for n, m in zip(lengths, left, strict=True)]
     if any(after for _, after in zeros):
         y = F.pad(y, [(0, 0), (0, 0), *zeros])
-    if bias is None:
-        return y
-    bias = _bias(operation, bias, weight.shape[1] * groups)
-    return y + F.reshape(bias, (-1, *(1,) * axes))
+    if bias is not None:
+        bias = _bias(operation, bias, weight.shape[1] * groups)
+        y = y + F.reshape(bias, (-1, *(1,) * axes))
+    return as_it_came(y, alone)
 
 
 def _kernels(operation: str, weight: Any, axes: int, layout: str) -> Any:

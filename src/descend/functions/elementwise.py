@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from descend.core.arrays import get_array_module
+from descend.core.arrays import conj, get_array_module
 from descend.core.function import Function
 from descend.functions.arithmetic import POSITIVE, UNARY
 from descend.functions.registry import primitive
@@ -23,7 +23,7 @@ class Exp(Function):
         return get_array_module(x).exp(x)
 
     def backward(self, gy, *, y):
-        return gy * y
+        return gy * conj(y)
 
 
 class Expm1(Function):
@@ -41,7 +41,7 @@ class Expm1(Function):
         return get_array_module(x).expm1(x)
 
     def backward(self, gy, *, y):
-        return gy * (y + 1)
+        return gy * conj(y + 1)
 
 
 class Log(Function):
@@ -61,7 +61,7 @@ class Log(Function):
         return get_array_module(x).log(x)
 
     def backward(self, gy, *, x):
-        return gy / x
+        return gy / conj(x)
 
 
 class Log1p(Function):
@@ -79,7 +79,7 @@ class Log1p(Function):
         return get_array_module(x).log1p(x)
 
     def backward(self, gy, *, x):
-        return gy / (x + 1)
+        return gy / conj(x + 1)
 
 
 class Sin(Function):
@@ -100,7 +100,7 @@ class Sin(Function):
         return get_array_module(x).sin(x)
 
     def backward(self, gy, *, x):
-        return gy * get_array_module(x).cos(x)
+        return gy * conj(get_array_module(x).cos(x))
 
 
 class Cos(Function):
@@ -119,7 +119,7 @@ class Cos(Function):
         return get_array_module(x).cos(x)
 
     def backward(self, gy, *, x):
-        return -gy * get_array_module(x).sin(x)
+        return -gy * conj(get_array_module(x).sin(x))
 
 
 class Tan(Function):
@@ -137,7 +137,7 @@ class Tan(Function):
         return get_array_module(x).tan(x)
 
     def backward(self, gy, *, y):
-        return gy * (1 + y * y)
+        return gy * conj(1 + y * y)
 
 
 class Tanh(Function):
@@ -155,7 +155,7 @@ class Tanh(Function):
         return get_array_module(x).tanh(x)
 
     def backward(self, gy, *, y):
-        return gy * (1 - y * y)
+        return gy * conj(1 - y * y)
 
 
 class Sinh(Function):
@@ -174,7 +174,7 @@ class Sinh(Function):
         return get_array_module(x).sinh(x)
 
     def backward(self, gy, *, x):
-        return gy * get_array_module(x).cosh(x)
+        return gy * conj(get_array_module(x).cosh(x))
 
 
 class Cosh(Function):
@@ -193,7 +193,7 @@ class Cosh(Function):
         return get_array_module(x).cosh(x)
 
     def backward(self, gy, *, x):
-        return gy * get_array_module(x).sinh(x)
+        return gy * conj(get_array_module(x).sinh(x))
 
 
 exp = primitive(Exp)

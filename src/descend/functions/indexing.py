@@ -84,7 +84,8 @@ class ScatterTo(Function):
 class Where(Function):
     """x0 where ``condition`` holds, x1 elsewhere.
 
-    The branch not taken gets exactly 0, even where it is infinite or NaN.
+    The branch not taken gets exactly 0, even where it is infinite or NaN. With a condition alone
+    it is `nonzero`: for each axis an array of the places where it holds.
 
     >>> x = Variable(np.array([0.0, 4.0]))
     >>> F.where(x > 0, F.sqrt(F.where(x > 0, x, 1)), 0)
@@ -99,7 +100,11 @@ class Where(Function):
         Sample(np.array(True), (), ()),
     )
 
-    def forward(self, condition, x0, x1):
+    def forward(self, condition, x0=None, x1=None):
+        if x0 is None or x1 is None:
+            if x0 is not x1:
+                raise ValueError("one of x0 and x1 came, both or none are needed")
+            return get_array_module(condition).nonzero(condition)
         return get_array_module(condition, x0, x1).where(condition, x0, x1)
 
     def backward(self, gy, *, condition):
@@ -108,8 +113,10 @@ class Where(Function):
         gx1 = F.where(condition, 0, gy) if self.edges[2] else None
         return None, gx0, gx1
 
-    def complaint(self, condition: Any, x0: Any, x1: Any) -> str | None:
+    def complaint(self, condition: Any, x0: Any = None, x1: Any = None) -> str | None:
         """Name the shapes."""
+        if x0 is None or x1 is None:
+            return None
         return (
             f"condition {shape_of(condition)}, x0 {shape_of(x0)} and x1 {shape_of(x1)} "
             f"do not broadcast"
@@ -151,7 +158,7 @@ def take_along_axis(x, indices, axis=-1):
            [3.]])
     """
     x = as_operand(x)
-    return getitem(x, _along_axis("take_along_axis", array_of(indices), x.shape, axis))
+    return getitem(x, places_along_axis("take_along_axis", array_of(indices), x.shape, axis))
 
 
 @composition(Sample((2, 4), 1, ROWS, (2, 3)), Sample((4, 3), 0, ROWS, (2, 3)))
@@ -166,7 +173,7 @@ def scatter_add(x, axis, index, src):
     x, src, index = as_operand(x), as_operand(src), array_of(index)
     if np.shape(index) != src.shape:
         raise ValueError(f"scatter_add: index {np.shape(index)} and src {src.shape} must be equal")
-    places = _along_axis("scatter_add", index, x.shape, axis)
+    places = places_along_axis("scatter_add", index, x.shape, axis)
     wanted = np.broadcast_shapes(*(np.shape(place) for place in places))
     if wanted != src.shape:  # src would be added several times
         raise ValueError(f"scatter_add: index and src are {src.shape}, {wanted} is needed")
@@ -217,7 +224,9 @@ def _check_examples(index: Any) -> None:
             raise Overridden(part)
 
 
-def _along_axis(name: str, indices: Any, shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
+def places_along_axis(
+    name: str, indices: Any, shape: tuple[int, ...], axis: int
+) -> tuple[Any, ...]:
     """The index that picks ``indices`` along one axis, each line for itself."""
     if np.ndim(indices) != len(shape):
         raise ValueError(f"{name}: indices {np.shape(indices)} need as many axes as x {shape}")

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from descend import functions as F
-from descend.core.arrays import get_array_module
+from descend.core.arrays import conj, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function
 from descend.functions.registry import Sample, primitive
@@ -58,13 +58,13 @@ class MatMul(Function):
             x0 = None if x0 is None else F.expand_dims(x0, 0)
         gx0 = gx1 = None
         if self.edges[0]:
-            gx0 = F.matmul(gy, F.swapaxes(x1, -1, -2))
+            gx0 = F.matmul(gy, F.swapaxes(conj(x1), -1, -2))
             gx0 = F.squeeze(gx0, -2) if len(x0_shape) == 1 else gx0
         if self.edges[1]:
             if len(x1_shape) <= 2:  # all leading axes of x0 are rows of one product
-                gx1 = F.matmul(F.transpose(_rows(x0)), _rows(gy))
+                gx1 = F.matmul(F.transpose(_rows(conj(x0))), _rows(gy))
             else:
-                gx1 = F.matmul(F.swapaxes(x0, -1, -2), gy)
+                gx1 = F.matmul(F.swapaxes(conj(x0), -1, -2), gy)
             gx1 = F.squeeze(gx1, -1) if len(x1_shape) == 1 else gx1
         return gx0, gx1
 
@@ -113,8 +113,8 @@ class Linear(Function):
         return y if bias is None else y + bias
 
     def backward(self, gy, *, x, weight):
-        gx = F.matmul(gy, weight) if self.edges[0] else None
-        gw = F.matmul(F.transpose(_rows(gy)), _rows(x)) if self.edges[1] else None
+        gx = F.matmul(gy, conj(weight)) if self.edges[0] else None
+        gw = F.matmul(F.transpose(_rows(gy)), _rows(conj(x))) if self.edges[1] else None
         return (gx, gw, gy)[: len(self.edges)]
 
     def complaint(self, x: Any, weight: Any, bias: Any = None) -> str | None:

@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from descend import functions as F
 from descend.core.acceleration import fused
-from descend.core.arrays import as_array, get_array_module
+from descend.core.arrays import as_array, get_array_module, is_inexact
 from descend.core.errors import shape_of
 from descend.core.function import as_operand
 from descend.core.variable import array_of
@@ -34,12 +34,12 @@ def mse_loss(x, t, reduction="mean"):
     >>> F.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(2.)
     """
-    return _squared_error(*_pair("mse_loss", x, t), reduction=reduction)
+    return _squared_error(*pair("mse_loss", x, t), reduction=reduction)
 
 
 @fused
 def _squared_error(x: Any, t: Any, *, reduction: str) -> Any:
-    return _reduced("mse_loss", F.square(x - t), reduction)
+    return reduced("mse_loss", F.square(x - t), reduction)
 
 
 @composition(*PAIRS)
@@ -51,8 +51,8 @@ def l1_loss(x, t, reduction="mean"):
     >>> F.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(1.)
     """
-    x, t = _pair("l1_loss", x, t)
-    return _reduced("l1_loss", F.abs(x - t), reduction)
+    x, t = pair("l1_loss", x, t)
+    return reduced("l1_loss", F.abs(x - t), reduction)
 
 
 @composition(
@@ -85,12 +85,12 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, 0 to 1 is needed")
     x, t = as_operand(x), as_operand(t)
-    axis = _class_axis("cross_entropy", x, axis)
-    weight = _class_weight("cross_entropy", weight, x.shape[axis])
+    axis = class_axis("cross_entropy", x, axis)
+    weight = class_weight("cross_entropy", weight, x.shape[axis])
     settings = {"reduction": reduction, "label_smoothing": label_smoothing, "axis": axis}
     if t.dtype.kind == "f":
         return _soft_cross_entropy(x, t, weight, **settings)
-    index, counted = _class_index("cross_entropy", x, t, ignore_index, axis)
+    index, counted = class_index("cross_entropy", x, t, ignore_index, axis)
     return _hard_cross_entropy(x, index, counted, weight, **settings)
 
 
@@ -109,7 +109,7 @@ def _hard_cross_entropy(
     logp = F.log_softmax(x, axis)
     each, share = _picked(logp, index, counted, weight, axis)
     if label_smoothing:
-        spread = logp if weight is None else _times(_along(weight, logp, axis), logp)
+        spread = logp if weight is None else times(_along(weight, logp, axis), logp)
         spread = F.where(counted, -F.mean(spread, axis), 0)
         each = (1 - label_smoothing) * each + label_smoothing * spread
     return _weighted("cross_entropy", each, share, reduction)
@@ -130,9 +130,9 @@ def nll_loss(x, t, weight=None, ignore_index=-100, reduction="mean", axis=1):
     array([0.69314718, 0.22314355])
     """
     x, t = as_operand(x), as_operand(t)
-    axis = _class_axis("nll_loss", x, axis)
-    weight = _class_weight("nll_loss", weight, x.shape[axis])
-    index, counted = _class_index("nll_loss", x, t, ignore_index, axis)
+    axis = class_axis("nll_loss", x, axis)
+    weight = class_weight("nll_loss", weight, x.shape[axis])
+    index, counted = class_index("nll_loss", x, t, ignore_index, axis)
     each, share = _picked(x, index, counted, weight, axis)
     return _weighted("nll_loss", each, share, reduction)
 
@@ -152,7 +152,7 @@ def binary_cross_entropy_with_logits(x, t, weight=None, pos_weight=None, reducti
     >>> F.binary_cross_entropy_with_logits(x, t, reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
     """
-    x, t = _pair("binary_cross_entropy_with_logits", x, t)
+    x, t = pair("binary_cross_entropy_with_logits", x, t)
     return _binary_cross_entropy(x, t, weight, pos_weight, reduction=reduction)
 
 
@@ -160,7 +160,7 @@ def binary_cross_entropy_with_logits(x, t, weight=None, pos_weight=None, reducti
 def _binary_cross_entropy(x: Any, t: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
     name = "binary_cross_entropy_with_logits"
     positive = t if pos_weight is None else t * pos_weight
-    each = -_times(positive, F.logsigmoid(x)) - _times(1 - t, F.logsigmoid(-x))
+    each = -times(positive, F.logsigmoid(x)) - times(1 - t, F.logsigmoid(-x))
     if each.shape == x.shape and weight is not None:
         each = each * weight
     if each.shape != x.shape:
@@ -168,12 +168,17 @@ def _binary_cross_entropy(x: Any, t: Any, weight: Any, pos_weight: Any, *, reduc
             f"{name}: weight {np.shape(array_of(weight))} and pos_weight "
             f"{np.shape(array_of(pos_weight))} must broadcast to x {x.shape}"
         )
-    return _reduced(name, each, reduction)
+    return reduced(name, each, reduction)
 
 
-def _pair(name: str, x: Any, t: Any) -> tuple[Any, Any]:
-    """Output and target, after a check that their shapes are equal."""
+def pair(name: str, x: Any, t: Any) -> tuple[Any, Any]:
+    """Output and target, after a check that their shapes are equal.
+
+    A target of integers or booleans comes back in x's dtype, which it must not promote.
+    """
     x, t = as_operand(x), as_operand(t)
+    if t.dtype.kind in "biu" and is_inexact(x.dtype):
+        t = F.astype(t, x.dtype)
     if x.shape != t.shape:
         raise ValueError(
             f"{name}: x {shape_of(x)} and t {shape_of(t)} must have the same shape: "
@@ -182,7 +187,7 @@ def _pair(name: str, x: Any, t: Any) -> tuple[Any, Any]:
     return x, t
 
 
-def _reduced(name: str, losses: Any, reduction: str) -> Any:
+def reduced(name: str, losses: Any, reduction: str) -> Any:
     """The mean or the sum of the losses, or all of them."""
     if reduction == "mean":
         return F.mean(losses)
@@ -194,9 +199,9 @@ def _reduced(name: str, losses: Any, reduction: str) -> Any:
 
 
 def _weighted(name: str, losses: Any, share: Any, reduction: str) -> Any:
-    """`_reduced`, where each loss counts ``share`` in the mean."""
+    """`reduced`, where each loss counts ``share`` in the mean."""
     if reduction != "mean":
-        return _reduced(name, losses, reduction)
+        return reduced(name, losses, reduction)
     total = F.sum(share)
     return F.sum(losses) / F.where(array_of(total) == 0, 1, total).astype(losses.dtype)
 
@@ -218,18 +223,18 @@ def _soft_cross_entropy(
     if label_smoothing:
         t = (1 - label_smoothing) * t + label_smoothing / logp.shape[axis]
     factor = t if weight is None else t * _along(weight, logp, axis)
-    each = -F.sum(_times(factor, logp), axis)
-    return _reduced("cross_entropy", each, reduction)
+    each = -F.sum(times(factor, logp), axis)
+    return reduced("cross_entropy", each, reduction)
 
 
-def _class_axis(name: str, x: Any, axis: int) -> int:
+def class_axis(name: str, x: Any, axis: int) -> int:
     """The axis of the classes; a single sample (C,) has only one."""
     if x.ndim == 0:
         raise ValueError(f"{name}: x has no axis, (N, C) or (C,) is needed")
     return 0 if x.ndim == 1 else normalize_axis_index(axis, x.ndim)
 
 
-def _class_weight(name: str, weight: Any, classes: int) -> Any:
+def class_weight(name: str, weight: Any, classes: int) -> Any:
     """The weights of the classes, after a check of their shape."""
     if weight is None:
         return None
@@ -239,7 +244,7 @@ def _class_weight(name: str, weight: Any, classes: int) -> Any:
     return weight
 
 
-def _class_index(name: str, x: Any, t: Any, ignore_index: int, axis: int) -> tuple[Any, Any]:
+def class_index(name: str, x: Any, t: Any, ignore_index: int | None, axis: int) -> tuple[Any, Any]:
     """The class of each sample (0 where it is ignored), and whether it counts: arrays."""
     t = array_of(t)
     classes, shape = x.shape[axis], x.shape[:axis] + x.shape[axis + 1 :]
@@ -251,7 +256,7 @@ def _class_index(name: str, x: Any, t: Any, ignore_index: int, axis: int) -> tup
             f"{axis} it must be {shape}"
         )
     xp = get_array_module(t)
-    counted = t != ignore_index
+    counted = t == t if ignore_index is None else t != ignore_index
     index = xp.where(counted, t, 0)
     # Only NumPy's arrays are looked at: asking a GPU would wait for it.
     if isinstance(index, np.ndarray) and index.size:
@@ -279,7 +284,7 @@ def _picked(logp: Any, index: Any, counted: Any, weight: Any, axis: int) -> tupl
     if weight is None:
         return each, counted
     share = F.where(counted, F.take(weight, index), 0)
-    return _times(share, each), share
+    return times(share, each), share
 
 
 def _along(weight: Any, x: Any, axis: int) -> Any:
@@ -287,7 +292,7 @@ def _along(weight: Any, x: Any, axis: int) -> Any:
     return F.reshape(weight, (-1,) + (1,) * (x.ndim - axis - 1))
 
 
-def _times(factor: Any, x: Any) -> Any:
+def times(factor: Any, x: Any) -> Any:
     """factor * x, where a factor of 0 makes 0 of an infinite x."""
     infinite = array_of(F.isinf(x)) & (array_of(factor) == 0)
     if isinstance(infinite, np.ndarray) and not infinite.any():

@@ -1,4 +1,4 @@
-"""Random numbers from one counter-based stream, and the operations that draw from it.
+"""Random numbers from one counter-based stream.
 
 The words of the stream are those of Philox4x64-10: block number n is a pure function of a key and
 of n, so the same seed gives the same numbers on every device, recorded or not. Salmon, Moraes,
@@ -14,13 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from descend.core.acceleration import fused
-from descend.core.arrays import Array, get_array_module, is_inexact
-from descend.core.config import config
+from descend.core.arrays import Array, get_array_module
 from descend.core.errors import kind_of
-from descend.core.function import as_operand
-from descend.core.variable import Variable, array_of
-from descend.functions.registry import Sample, composition
+from descend.core.variable import Variable
 
 # The constants of the paper: two multipliers, and what is added to the key in each round (the
 # golden ratio and sqrt(3) - 1, times 2**64).
@@ -73,11 +69,11 @@ class Generator:
         """
         shape, dtype = _shape(shape), _floating("uniform", dtype)
         y = self._fractions(prod(shape), dtype)
-        if (low, high) != (0, 1):
-            y = y * (high - low) + low
-            xp = get_array_module(y)
+        scaled = (low, high) != (0, 1)
+        y = y * (high - low) + low if scaled else y
+        if high > low and (scaled or dtype == np.float16):  # rounding may reach high
             largest = float(np.nextafter(dtype.type(high), dtype.type(low)))
-            y = xp.minimum(y, largest) if high > low else y  # rounding may have reached high
+            y = get_array_module(y).minimum(y, largest)
         return get_array_module(y).reshape(y, shape).astype(dtype, copy=False)
 
     def normal(
@@ -154,48 +150,6 @@ def rng_or_default(name: str, rng: Any) -> Generator:
         return default_rng(rng)  # pyright: ignore[reportArgumentType]
     came = "NumPy's generator" if isinstance(rng, np.random.Generator) else kind_of(rng)
     raise TypeError(f"{name}: rng is {came}, a descend.Generator, a seed or None is needed")
-
-
-@composition(
-    Sample((3, 4), p=0.0),
-    Sample((3, 4), p=1.0),
-    Sample((3, 4), training=False),
-    Sample((3, 4), p=0.3, training=True, rng=1),
-    Sample((), training=True, rng=1),
-    Sample((0, 3), training=True, rng=1),
-)
-def dropout(x, p=0.5, training=None, rng=None):
-    """x with each element set to 0 with probability ``p`` and the others divided by 1 - p.
-
-    Unchanged when not training; None asks ``using_config("train", ...)``. One half word is drawn
-    an element, in x's order. Srivastava et al., JMLR 15, 2014,
-    https://jmlr.org/papers/v15/srivastava14a.html.
-
-    >>> F.dropout(np.ones(6), p=0.5, rng=0)
-    array([0., 0., 2., 0., 0., 0.])
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is {p}, a probability from 0 to 1 is needed")
-    x = as_operand(x)
-    rng = rng_or_default("dropout", rng)
-    if p == 0 or not (config().train if training is None else training):
-        return x
-    if not is_inexact(x.dtype):
-        raise TypeError(f"dropout: x is {x.dtype}, floating point is needed")
-    bits = rng.halves(prod(x.shape))
-    factors = _factors(bits, p=p, shape=x.shape, dtype=x.dtype)
-    if isinstance(factors, np.ndarray):  # the generator may be on the CPU where x is not
-        factors = get_array_module(array_of(x)).asarray(factors)
-    return x * factors
-
-
-@fused
-def _factors(bits: Any, *, p: float, shape: tuple[int, ...], dtype: Any) -> Any:
-    """0 with probability p, else what makes up for it."""
-    # Half words are whole numbers below 2**32: p is rounded to a multiple of 2**-32.
-    kept = bits >= round(p * 2**32) if p < 1 else bits != bits
-    scale = dtype.type(1 / (1 - p) if p < 1 else 0)
-    return get_array_module(kept).reshape(kept * scale, shape)
 
 
 # ---- the stream -------------------------------------------------------------------------------

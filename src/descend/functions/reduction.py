@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import get_array_module
+from descend.core.arrays import conj, get_array_module
 from descend.core.function import Function, as_operand
 from descend.core.variable import array_of
 from descend.functions.axis import axes_of
@@ -110,7 +110,7 @@ class LogSumExp(Reduction):
 
     def forward(self, x):
         xp = get_array_module(x)
-        largest = xp.max(x, axis=self.axis, keepdims=True)
+        largest = xp.max(x.real, axis=self.axis, keepdims=True)
         largest = xp.where(xp.isfinite(largest), largest, 0)
         wide = np.float32 if x.dtype == np.float16 else None
         total = xp.sum(xp.exp(x - largest), axis=self.axis, keepdims=True, dtype=wide)
@@ -124,7 +124,7 @@ class LogSumExp(Reduction):
 
     def backward(self, gy, *, x, y):
         y = F.where(get_array_module(array_of(y)).isfinite(array_of(y)), y, 0)
-        return self.expanded(gy, x.ndim) * F.exp(x - self.expanded(y, x.ndim))
+        return self.expanded(gy, x.ndim) * conj(F.exp(x - self.expanded(y, x.ndim)))
 
 
 class CumSum(Function):
@@ -150,6 +150,7 @@ class CumSum(Function):
 sum = primitive(Sum)
 max = primitive(Max)
 min = primitive(Min)
+amax, amin = max, min  # NumPy has both names
 logsumexp = primitive(LogSumExp)
 
 
@@ -183,6 +184,8 @@ def mean(x, axis=None, keepdims=False):
 def var(x, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``: the squared distance from the mean, divided by (n - ddof).
 
+    That of complex numbers is real.
+
     >>> F.var(np.array([1.0, 3.0]), ddof=1)
     array(2.)
     """
@@ -191,7 +194,10 @@ def var(x, axis=None, ddof=0, keepdims=False):
         return F.astype(var(F.astype(x, np.float32), axis, ddof, keepdims), np.float16)
     count = _count(x.shape, axes_of("var", axis, x.ndim)) - ddof
     distance = x - mean(x, axis, keepdims=True)
-    return sum(F.square(distance), axis, keepdims) / (count if count > 0 else 0)
+    squares = F.square(distance)
+    if x.dtype.kind == "c":
+        squares = F.square(distance.real) + F.square(distance.imag)
+    return sum(squares, axis, keepdims) / (count if count > 0 else 0)
 
 
 @composition(*REDUCTIONS[:3], Sample((3, 4), axis=1, ddof=1))

@@ -36,19 +36,27 @@ class Sample:
     """Arguments to try an operation on: what a shape stands for is differentiated.
 
     Each of ``inputs`` is a shape (standing for random float64 values between ``low`` and ``high``),
-    an array or a number (a constant), or a list of those. ``params`` are handed on by name.
+    an array or a number (a constant), or a list of those. With ``complex`` a shape stands for
+    complex128 numbers, both of whose parts lie there. ``params`` are handed on by name.
 
     >>> Sample((2,), np.array([1, 0]), low=0, high=1, axis=0)
     Sample((2,), array([1, 0]), axis=0)
     """
 
     def __init__(
-        self, *inputs: Any, low: float = -2.0, high: float = 2.0, order: int = 3, **params: Any
+        self,
+        *inputs: Any,
+        low: float = -2.0,
+        high: float = 2.0,
+        order: int = 3,
+        complex: bool = False,
+        **params: Any,
     ) -> None:
         self.inputs = inputs
         self.low = low
         self.high = high
         self.order = order
+        self.complex = complex
         self.params = params
 
     def arrays(self, seed: int = 0, dtype: Any = np.float64) -> list[Any]:
@@ -60,11 +68,16 @@ class Sample:
         if isinstance(x, list):
             return [self._array(part, rng, dtype) for part in x]
         if isinstance(x, tuple) and all(isinstance(size, int) for size in x):
-            return np.asarray(rng.uniform(self.low, self.high, x)).astype(dtype)
+            numbers = np.asarray(rng.uniform(self.low, self.high, x))
+            if self.complex:
+                numbers = numbers + 1j * rng.uniform(self.low, self.high, x)
+                dtype = np.result_type(dtype, np.complex64)
+            return np.asarray(numbers).astype(dtype)
         return x
 
     def __repr__(self) -> str:
-        named = [f"{key}={value!r}" for key, value in self.params.items()]
+        params = {"complex": True, **self.params} if self.complex else self.params
+        named = [f"{key}={value!r}" for key, value in params.items()]
         return f"Sample({', '.join([*map(repr, self.inputs), *named])})"
 
 

@@ -135,19 +135,7 @@ class Split(Function):
 
 
 class Pad(Function):
-    """x with a border of ``constant_values``.
-
-    ``pad_width`` is (before, after) for each axis, or what NumPy takes instead of that.
-
-    >>> F.pad(np.array([1.0, 2.0]), (1, 2))
-    array([0., 1., 2., 0., 0.])
-    """
-
-    samples = (
-        Sample((2, 3), ((1, 0), (0, 2))),
-        Sample((3,), 1, constant_values=5.0),
-        Sample((0, 2), 1),
-    )
+    """x with a border of ``constant_values``: `pad` in its first mode."""
 
     def __init__(self, pad_width: Any, constant_values: float = 0) -> None:
         self.pad_width = pad_width
@@ -211,9 +199,74 @@ reshape = primitive(Reshape)
 transpose = primitive(Transpose)
 broadcast_to = primitive(BroadcastTo)
 split = primitive(Split)
-pad = primitive(Pad)
 astype = primitive(AsType)
 copy = primitive(Copy)
+
+
+BORDERS = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
+@composition(
+    Sample((2, 3), ((1, 0), (0, 2))),
+    Sample((3,), 1, constant_values=5.0),
+    Sample((0, 2), 1),
+    Sample((2, 3), ((0, 0), (2, 1)), mode="reflect"),
+    Sample((2, 3), ((1, 2), (0, 1)), "edge"),
+    Sample((3,), pad_width=(4, 7), mode="symmetric"),
+    Sample((3, 1), ((2, 4), (0, 1)), mode="wrap"),
+)
+def pad(x, pad_width, mode="constant", constant_values=0):
+    """x with a border.
+
+    ``pad_width`` is (before, after) for each axis, or what NumPy takes instead of that. The border
+    is ``constant_values``, or with ``mode`` what x has: "edge" its last element, "reflect" its
+    elements from the last but one backwards, "symmetric" from the last one backwards, "wrap" those
+    of its other end. A border longer than x goes on in the same way.
+
+    >>> F.pad(np.array([1.0, 2.0]), (1, 2))
+    array([0., 1., 2., 0., 0.])
+    >>> F.pad(np.array([1.0, 2.0, 3.0]), 2, mode="reflect")
+    array([3., 2., 1., 2., 3., 2., 1.])
+    """
+    if mode == "constant":
+        return Pad(pad_width, constant_values)(x)
+    if mode not in BORDERS:
+        known = ", ".join(f'"{name}"' for name in BORDERS)
+        raise ValueError(f"pad: mode={mode!r} came, one of {known} is needed")
+    x = as_operand(x)
+    try:
+        widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+        lines = [
+            np.pad(np.arange(n), width, mode) for n, width in zip(x.shape, widths, strict=True)
+        ]
+    except ValueError as error:
+        raise ValueError(f"pad: x {x.shape}: {error}") from None
+    for axis, (line, (before, _)) in enumerate(zip(lines, widths, strict=True)):
+        n = x.shape[axis]
+        if len(line) > n:
+            first, last = (_runs(x, axis, part) for part in (line[:before], line[before + n :]))
+            x = concatenate([*first, x, *last], axis)
+    return x
+
+
+def _runs(x: Any, axis: int, line: np.ndarray) -> list[Any]:
+    """The slices of x that give its elements at ``line`` along an axis: forward, back, repeated."""
+    runs: list[Any] = []
+    start = 0
+    while start < len(line):
+        steps = np.diff(line[start:])
+        step = int(steps[0]) if len(steps) and abs(steps[0]) <= 1 else 1
+        others = np.flatnonzero(steps != step)
+        count = int(others[0]) + 1 if len(others) else len(line) - start
+        first = int(line[start])
+        end = first + count * step
+        run = slice(first, end if end >= 0 else None, step) if step else slice(first, first + 1)
+        part = F.getitem(x, (*(slice(None),) * axis, run))
+        if not step:
+            part = F.broadcast_to(part, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+        runs.append(part)
+        start += count
+    return runs
 
 
 @composition(Sample([(2, 3), (4, 3)]), Sample([(2, 1), (2, 3)], axis=-1), Sample([(3,)]))

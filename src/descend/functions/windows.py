@@ -104,21 +104,32 @@ def per_axis(operation: str, argument: str, value: Any, axes: int, least: int) -
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
     fits = all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in values)
     if len(values) != axes or not fits:
+        several = f" or {axes} of them, each" if axes > 1 else ""
         raise ValueError(
-            f"{operation}: {argument}={value!r} came, an integer or {axes} of them, each at least "
-            f"{least}, is needed"
+            f"{operation}: {argument}={value!r} came, an integer{several} at least {least}, is "
+            f"needed"
         )
     return values
 
 
-def image_batch(operation: str, x: Any, axes: int) -> Any:
-    """x as an operand, if it is a batch of images (N, C, and ``axes`` lengths)."""
+LAYOUTS = {1: "C, L", 2: "C, H, W", 3: "C, D, H, W"}
+"""The axes of one image with so many spatial ones."""
+
+
+def image_batch(operation: str, x: Any, axes: int) -> tuple[Any, bool]:
+    """x as a batch of images (N, C, and ``axes`` lengths), and whether one image alone came."""
     x = as_operand(x)
+    if x.ndim == axes + 1:
+        return F.expand_dims(x, 0), True
     if x.ndim != axes + 2:
-        layout = ", ".join(("N", "C", "D", "H", "W")[:2] + ("D", "H", "W")[3 - axes :])
-        hint = "; x[None] makes one image a batch" if x.ndim == axes + 1 else ""
-        raise ValueError(f"{operation}: x {x.shape} came, ({layout}) is needed{hint}")
-    return x
+        layout = LAYOUTS[axes]
+        raise ValueError(f"{operation}: x {x.shape} came, (N, {layout}) or ({layout}) is needed")
+    return x, False
+
+
+def as_it_came(y: Any, alone: bool) -> Any:
+    """The result without the axis of the batch, if one image alone came."""
+    return F.squeeze(y, 0) if alone else y
 
 
 def check_fit(operation: str, windows: Windows, lengths: Lengths) -> None:
@@ -183,18 +194,20 @@ def _windows(operation: str, size: Any, dilation: Any, padding: Any, stride: Any
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     """The windows of x (N, C, H, W) as columns: (N, C * kh * kw, windows).
 
+    One image (C, H, W) becomes (C * kh * kw, windows).
+
     >>> F.unfold(np.arange(6.0).reshape(1, 1, 2, 3), 2)[0]
     array([[0., 1.],
            [1., 2.],
            [3., 4.],
            [4., 5.]])
     """
-    x = image_batch("unfold", x, 2)
+    x, alone = image_batch("unfold", x, 2)
     windows = _windows("unfold", kernel_size, dilation, padding, stride)
     check_fit("unfold", windows, x.shape[2:])
     N, C, *lengths = x.shape
     columns = (N, C * prod(windows.size), prod(windows.counts(tuple(lengths))))
-    return F.reshape(Unfold(windows)(x), columns)
+    return as_it_came(F.reshape(Unfold(windows)(x), columns), alone)
 
 
 @composition(
@@ -212,7 +225,7 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """The columns (N, C * kh * kw, windows) summed into images (N, C, H, W).
 
     Elements that several windows share are the sum of all: the adjoint of `unfold`, not its
-    inverse.
+    inverse. Columns (C * kh * kw, windows) give one image (C, H, W).
 
     >>> F.fold(np.ones((1, 4, 2)), (2, 3), 2)[0, 0]
     array([[1., 2., 1.],
@@ -223,10 +236,14 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     windows = _windows("fold", kernel_size, dilation, padding, stride)
     check_fit("fold", windows, lengths)
     counts, taps = windows.counts(lengths), prod(windows.size)
+    alone = x.ndim == 2
+    if alone:
+        x = F.expand_dims(x, 0)
     if x.ndim != 3 or x.shape[1] % taps or x.shape[2] != prod(counts):
         raise ValueError(
             f"fold: x {x.shape} came, (N, C * {taps}, {prod(counts)}) is needed: {taps} elements "
             f"a window, {' * '.join(map(str, counts))} windows on {lengths}"
         )
     N, rows, _ = x.shape
-    return Fold(windows, lengths)(F.reshape(x, (N, rows // taps, *windows.size, *counts)))
+    y = Fold(windows, lengths)(F.reshape(x, (N, rows // taps, *windows.size, *counts)))
+    return as_it_came(y, alone)

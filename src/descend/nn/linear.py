@@ -52,6 +52,49 @@ class Linear(Module):
         )
 
 
+class Bilinear(Module):
+    """x0 @ weight[k] @ x1 + bias[k] for each k: (..., in1) and (..., in2) become (..., out).
+
+    ``weight`` is (out_features, in1_features, in2_features); it and ``bias`` start uniform within
+    1 / sqrt(in1_features).
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        rng: Generator | int | None = None,
+    ) -> None:
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(np.empty(shape, dtype), "weight")
+        self.bias = Parameter(np.empty(out_features, dtype), "bias") if bias else None
+        rng = init.rng_or_default("rng", rng)
+        bound = 1 / sqrt(max(in1_features, 1))
+        init.uniform_(self.weight, -bound, bound, rng)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound, rng)
+
+    def forward(self, x0: Any, x1: Any) -> Any:
+        """x0 @ weight[k] @ x1 + bias[k]."""
+        return F.bilinear(x0, x1, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """PyTorch's."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
 class Identity(Module):
     """x itself."""
 

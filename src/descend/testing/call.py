@@ -22,8 +22,8 @@ class Place:
 class Call:
     """A function and its arguments, in which the differentiated arrays can be exchanged.
 
-    ``arrays`` are the positional arguments, or one `Sample`. Every float array among them and in
-    lists of them is an input; a constant Variable stands for an array that is none.
+    ``arrays`` are the positional arguments, or one `Sample`. Every float or complex array among
+    them and in lists of them is an input; a constant Variable stands for an array that is none.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Call:
             return [self._enter(part, f"{label}[{i}]") for i, part in enumerate(x)]
         if isinstance(x, Variable):
             return x.data
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        if isinstance(x, np.ndarray) and x.dtype.kind in "fc":
             self.inputs.append(x)
             self.labels.append(label)
             return Place(len(self.inputs) - 1)
@@ -102,8 +102,10 @@ def refusals_told(name: str, walk: Callable[[], Any]) -> Any:
 
 
 def random_like(x: Any, rng: np.random.Generator) -> np.ndarray:
-    """Random numbers in the shape and dtype of ``x``, none of them near 0."""
+    """Random numbers in the shape and dtype of ``x``, none of them near 0 or an axis."""
     numbers = rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+    if x.dtype.kind == "c":
+        numbers = numbers + 1j * random_like(x.real, rng)
     return np.asarray(numbers).astype(x.dtype)
 
 

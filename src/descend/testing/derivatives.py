@@ -1,4 +1,9 @@
-"""Derivatives against finite differences."""
+"""Derivatives against finite differences.
+
+A complex number is two real ones: the gradient of a real function to x + iy is its slope along x
+plus i times that along y, and the slope of the function along d is the real part of the gradient
+times the conjugate of d.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +27,23 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 def numerical_gradient(
     f: Callable[[np.ndarray], Any], x: np.ndarray, step: float = STEPS[0]
 ) -> np.ndarray:
-    """The gradient of ``f`` at ``x`` by finite differences, for a float64 array.
+    """The gradient of ``f`` at ``x`` by finite differences, for a float64 or complex128 array.
 
-    ``f`` takes an array like ``x`` and answers one number. Central differences with ``step`` and
-    with half of it are extrapolated (Richardson), so the error falls with step**4.
+    ``f`` takes an array like ``x`` and answers one real number. Central differences with ``step``
+    and with half of it are extrapolated (Richardson), so the error falls with step**4. To a complex
+    number it is the slope along the real axis plus i times that along the imaginary one.
 
     >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, -3.0])).round(8)
     array([ 2., -6.])
     """
-    x = np.array(x, dtype=np.float64)
+    x = np.array(x, dtype=np.result_type(x, np.float64))
     gx = np.zeros_like(x)
     for place in np.ndindex(x.shape):
-        direction = np.zeros_like(x)
-        direction[place] = 1
-        gx[place] = _slope(lambda t, d=direction: float(f(np.asarray(x + t * d))), step)
+        for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
+            direction = np.zeros_like(x)
+            direction[place] = unit
+            slope = _slope(lambda t, d=direction: float(f(np.asarray(x + t * d))), step)
+            gx[place] += slope * unit
     return gx
 
 
@@ -50,10 +58,11 @@ def check_derivatives(
 ) -> None:
     """Raise AssertionError unless the derivatives up to ``order`` equal finite differences.
 
-    The outputs are weighted with random numbers and added. The first derivative of that sum is
-    compared element by element with `numerical_gradient`; each higher one, along a random
-    direction, with the difference of the one before it. The weights are differentiated like the
-    arguments, which checks what a rule does with the gradient that comes in.
+    The outputs are weighted with random numbers and added; of complex outputs the real part of that
+    counts. The first derivative of the sum is compared element by element with
+    `numerical_gradient`; each higher one, along a random direction, with the difference of the one
+    before it. The weights are differentiated like the arguments, which checks what a rule does with
+    the gradient that comes in.
     """
     call = Call(function, arrays, params, seed)
     rng = np.random.default_rng(seed)
@@ -105,7 +114,7 @@ def _check_first(call: Call, weights: list[np.ndarray], rtol: float, atol: float
 
         def total(x: np.ndarray, before: Any = before, after: Any = after) -> float:
             ys = _floats(call([*before, x, *after]))
-            return float(sum(np.sum(y * w) for y, w in zip(ys, weights, strict=True)))
+            return float(sum(np.sum(y * w).real for y, w in zip(ys, weights, strict=True)))
 
         def expected(step: float, i: int = i, total: Any = total) -> np.ndarray:
             return numerical_gradient(total, call.inputs[i], step)
@@ -150,7 +159,7 @@ def _gradients_along(
     total = _total(_floats(call(inputs)), zs[count:])
     for direction in directions:
         gzs = _gradients(call.name, total, zs, create_graph=True)
-        known = [(gz, d) for gz, d in zip(gzs, direction, strict=True) if gz is not None]
+        known = [(gz, d.conj()) for gz, d in zip(gzs, direction, strict=True) if gz is not None]
         total = _total(*zip(*known, strict=True)) if known else 0
     gzs = _gradients(call.name, total, zs, create_graph=False)
     return [np.zeros_like(z.data) if gz is None else gz.data for z, gz in zip(zs, gzs, strict=True)]
@@ -166,12 +175,12 @@ def _gradients(name: str, total: Any, zs: list[Variable], *, create_graph: bool)
 
 
 def _total(xs: Any, weights: Any) -> Any:
-    """The sum of all elements times their weights."""
-    return sum(F.sum(x * w) for x, w in zip(xs, weights, strict=True))
+    """The sum of all elements times their weights, its real part if it is complex."""
+    return sum(F.sum(x * w).real for x, w in zip(xs, weights, strict=True))
 
 
 def _floats(ys: list[Any]) -> list[Any]:
-    return [y for y in ys if y.dtype.kind == "f"]
+    return [y for y in ys if y.dtype.kind in "fc"]
 
 
 def _slope(f: Callable[[float], Any], step: float) -> Any:

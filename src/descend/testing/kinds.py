@@ -41,13 +41,15 @@ def check_dtypes(function: Callable[..., Any], *arrays: Any, seed: int = 0, **pa
     """Raise AssertionError unless outputs and gradients keep the dtype of the inputs.
 
     Tried with float16, float32 and float64, with and without create_graph. Outputs may have
-    another dtype where one is among the arguments. Values are not compared.
+    another dtype where one is among the arguments. Values are not compared. Complex numbers have
+    the precision of the dtype, complex64 with float16.
     """
     call = Call(function, arrays, params, seed)
     told = any(isinstance(x, (type, np.dtype)) for x in (*arrays, *params.values()))
     if len(arrays) == 1 and hasattr(arrays[0], "inputs"):
         told = any(isinstance(x, (type, np.dtype)) for x in arrays[0].inputs)
-    for dtype in FLOATS:
+    half_complex = any(x.dtype.kind == "c" for x in call.inputs)  # NumPy has no such numbers
+    for dtype in FLOATS[half_complex:]:
         with np.errstate(over="ignore", under="ignore"):  # float16 may leave its range
             _check_dtype(call, np.dtype(dtype), told)
 
@@ -100,13 +102,13 @@ def _check_dtype(call: Call, dtype: np.dtype[Any], told: bool) -> None:
     """Outputs and gradients in one dtype."""
 
     def cast(x: np.ndarray) -> np.ndarray:
-        return x.astype(dtype) if x.dtype.kind == "f" else x
+        return x.astype(_in_precision(x, dtype)) if _floating(x) else x
 
     call = call.with_constants(cast)
     inputs = [cast(x) for x in call.inputs]
     xs, ys = call.on_variables(inputs)
     for i, y in enumerate(call(list(inputs))):
-        if _floating(y) and y.dtype != dtype and not told:
+        if _floating(y) and y.dtype != _in_precision(y, dtype) and not told:
             raise AssertionError(f"{call.name}: output {i} of {dtype} inputs is {y.dtype}")
     if not ys:
         return
@@ -140,6 +142,11 @@ def _check_close(what: str, got: Any, expected: Any, rtol: float) -> None:
         raise AssertionError(
             f"{what} differs at {place}: {got[place]:.9g}, {expected[place]:.9g} if contiguous"
         )
+
+
+def _in_precision(y: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype for the kind of numbers in y, real or complex."""
+    return np.result_type(dtype, np.complex64) if y.dtype.kind == "c" else dtype
 
 
 def _floating(y: Any) -> bool:

@@ -134,6 +134,10 @@ class Batched(Overriding, Operators):
         """The same without a gradient."""
         return Batched(F.stop_gradient(self.data), self.level)
 
+    def values(self) -> Batched:
+        """The same without Variables in it."""
+        return Batched(array_of(self.data), self.level)
+
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """The index of the largest element of each example."""
         return argmax(self, axis, keepdims)

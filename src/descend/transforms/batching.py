@@ -37,10 +37,12 @@ RULES: dict[str, Rule] = {}
 def batched_call(function: Function, xs: Sequence[Any]) -> Any:
     """What a Function answers, if at least one argument is `Batched`."""
     level = innermost([*xs, *_parts(function)] if hasattr(function, "index") else xs)
-    if function.elementwise:
+    if function.name in RULES:
+        ys = RULES[function.name](function, xs, level)
+    elif function.elementwise:
         ys = function(*aligned(xs, level))
     else:
-        ys = RULES.get(function.name, one_by_one)(function, xs, level)
+        ys = one_by_one(function, xs, level)
     return tuple(Batched(y, level) for y in ys) if type(ys) is tuple else Batched(ys, level)
 
 
@@ -91,6 +93,11 @@ def _reduction(function: Any, xs: Sequence[Any], level: Level) -> Any:
 def _along(function: Any, xs: Sequence[Any], level: Level) -> Any:
     [x] = xs
     return again(function, x.data, axis=function.axis % x.ndim + 1)
+
+
+@rule("straight_through")
+def _of_one_shape(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    return function(*(repeated(x, level) for x in xs))
 
 
 # ---- shapes -------------------------------------------------------------------------------------
@@ -206,6 +213,22 @@ def _rows(places: np.ndarray, level: Level) -> np.ndarray:
     return np.arange(level.size).reshape(-1, *(1,) * (places.ndim - 1))
 
 
+# ---- what has leading axes of its own -----------------------------------------------------------
+
+
+@rule("inv", "det", "slogdet", "cholesky", "eigh", "eigvalsh", "svd", "svdvals", "qr", "pinv")
+def _matrices(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    return function(xs[0].data)
+
+
+@rule("solve")
+def _solve(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    x0, x1 = xs
+    if x1.ndim > 1:
+        return function(*aligned(xs, level))
+    return F.squeeze(function(*aligned([x0, F.expand_dims(x1, -1)], level)), -1)
+
+
 # ---- products -----------------------------------------------------------------------------------
 
 
@@ -234,7 +257,15 @@ def _linear(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return row(y if bias is None else y + bias, level)
 
 
-@rule("convolution", "transposed_convolution", "max_pool", "window_sum", "unfold", "fold")
+@rule(
+    "convolution",
+    "transposed_convolution",
+    "max_pool",
+    "window_sum",
+    "window_spread",
+    "unfold",
+    "fold",
+)
 def _images(function: Any, xs: Sequence[Any], level: Level) -> Any:
     """The images of all examples as one batch, where only they differ."""
     x, *rest = xs

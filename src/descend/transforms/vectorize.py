@@ -53,7 +53,7 @@ def _size(args: Any, axes: Any) -> int:
         if axis is None:
             continue
         for x in tree.leaves(arg, kinds()):
-            shape: tuple[int, ...] = x.shape if hasattr(x, "shape") else ()
+            shape: Any = getattr(x, "shape", ())
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(f"vmap: argument {i} {shape_of(x)} has no axis {axis}")
             sizes.setdefault(shape[axis], f"argument {i} {shape_of(x)}")

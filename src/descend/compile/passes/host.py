@@ -22,7 +22,7 @@ def _has_kernel(node: Node) -> bool:
     if node.dtype.name not in operations.TYPES or any(
         x.dtype.name not in operations.TYPES for x in node.inputs
     ):
-        return node.op in ("input", "reshape", "transpose")
+        return node.op in ("input", "reshape")
     if node.op in ELEMENTWISE:
         return operations.lowerable(node.op, node.inputs[-1].dtype, node.dtype)
     if node.op in REDUCTIONS:

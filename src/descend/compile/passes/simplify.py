@@ -130,7 +130,8 @@ def _multiply(x: Node) -> Node | None:
 
 def _divide(x: Node) -> Node | None:
     a, b = x.inputs
-    if b.op == "constant" and b.size == 1 and a.shape == x.shape:
+    real = x.dtype.kind == "f"
+    if real and b.op == "constant" and b.size == 1 and a.shape == x.shape:
         value = b.params["value"].item()
         if np.frexp(value)[0] in (0.5, -0.5):  # a power of 2: the product is as exact
             return node("multiply", a, constant(np.full(b.shape, 1 / value), b.dtype))
