@@ -57,7 +57,8 @@ def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> 
         raise TypeError(f"numpy.{func.__name__}: out= came, which a Variable cannot follow")
     if func.__name__ in ("shape", "ndim", "size"):
         return getattr(args[0], func.__name__)
-    name: str = OF_MODULES.get((func.__module__, func.__name__), func.__name__)
+    name = str(func.__name__)
+    name = OF_MODULES.get((func.__module__, name), name)
     return _function(self, name)(*args, **kwargs)
 
 
