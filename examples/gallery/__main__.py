@@ -26,7 +26,6 @@ STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 10,
     "svg.hashsalt": "descend",  # else the names inside the file are new each time
-    "svg.fonttype": "none",
 }
 HEAD = """# Gallery
 

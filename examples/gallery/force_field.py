@@ -1,6 +1,6 @@
 """Molecular dynamics without writing down a force.
 
-32 atoms attract and repel each other by the potential of Lennard and Jones. Only the energy is
+19 atoms attract and repel each other by the potential of Lennard and Jones. Only the energy is
 written; forces are its gradient, compiled into one program, and the pull of each atom on its
 neighbours (the Hessian) gives the vibrations of the crystal that the atoms freeze into.
 """
@@ -25,12 +25,12 @@ def energy(x):
 
 
 def lattice():
-    """A hexagon of 19 atoms, one spacing apart, shaken a little."""
+    """A hexagon of 19 atoms, one spacing apart, shaken."""
     rng = np.random.default_rng(0)
     places = [
         (a + b / 2, b * 3**0.5 / 2) for a in range(-2, 3) for b in range(-2, 3) if abs(a + b) <= 2
     ]
-    return 1.12 * np.array(places) + 0.03 * rng.normal(size=(ATOMS, 2))
+    return 1.12 * np.array(places) + 0.07 * rng.normal(size=(ATOMS, 2))
 
 
 def simulate(x, steps, dt=0.005):
@@ -74,6 +74,6 @@ def draw(axes):
     path, _, rest, _ = solve()
     for atom in range(ATOMS):
         axes.plot(*path[:, atom].T, linewidth=0.8)
-    axes.plot(*rest.T, "o", color="black", markersize=4)
+    axes.plot(*rest.T, "o", color="black", markersize=2.5)
     axes.set_aspect("equal")
     axes.set_axis_off()

@@ -80,8 +80,8 @@ def draw(axes):
     """The path, what was seen, and the filter's estimate."""
     found, path, seen = solve()
     means = filtered(found.x, seen)[1]
-    axes.plot(*seen.T, ".", color="0.6", label="seen")
-    axes.plot(*path.T, "--", color="gray", linewidth=1, label="path")
-    axes.plot(*means.T, label="filtered")
+    axes.plot(*seen.T[::-1], ".", color="0.6", label="seen")
+    axes.plot(*path.T[::-1], "--", color="gray", linewidth=1, label="path")
+    axes.plot(*means.T[::-1], label="filtered")
     axes.set_aspect("equal")
     axes.legend(frameon=False)

@@ -49,23 +49,27 @@ class MatMul(Function):
         return get_array_module(x0, x1).matmul(x0, x1)
 
     def backward(self, gy, *, x0, x1, x0_shape, x1_shape):
-        # A vector is a matrix with one row (on the left) or one column (on the right).
-        if len(x1_shape) == 1:
-            gy = F.expand_dims(gy, -1)
-            x1 = None if x1 is None else F.expand_dims(x1, -1)
-        if len(x0_shape) == 1:
-            gy = F.expand_dims(gy, -2)
-            x0 = None if x0 is None else F.expand_dims(x0, 0)
+        # Views by methods and products of vectors by *: in eager mode a call of F costs more.
+        row, column = len(x0_shape) == 1, len(x1_shape) == 1
         gx0 = gx1 = None
         if self.edges[0]:
-            gx0 = F.matmul(gy, F.swapaxes(conj(x1), -1, -2))
-            gx0 = F.squeeze(gx0, -2) if len(x0_shape) == 1 else gx0
-        if self.edges[1]:
-            if len(x1_shape) <= 2:  # all leading axes of x0 are rows of one product
-                gx1 = F.matmul(F.transpose(_rows(conj(x0))), _rows(gy))
+            factor = conj(x1)
+            if column:
+                gx0 = (gy if row else gy[..., None]) * factor
+            elif row:
+                gx0 = F.matmul(factor, gy[..., None])[..., 0]
             else:
-                gx1 = F.matmul(F.swapaxes(conj(x0), -1, -2), gy)
-            gx1 = F.squeeze(gx1, -1) if len(x1_shape) == 1 else gx1
+                gx0 = F.matmul(gy, factor.swapaxes(-1, -2))
+        if self.edges[1]:
+            factor = conj(x0)
+            if row:
+                gx1 = gy * factor if column else factor[:, None] * gy[..., None, :]
+            elif column:
+                gx1 = F.matmul(_rows(factor).T, gy.reshape((prod(gy.shape),)))
+            elif len(x1_shape) == 2:  # all leading axes of x0 are rows of one product
+                gx1 = F.matmul(_rows(factor).T, _rows(gy))
+            else:
+                gx1 = F.matmul(factor.swapaxes(-1, -2), gy)
         return gx0, gx1
 
     def complaint(self, x0: Any, x1: Any) -> str | None:
@@ -114,7 +118,7 @@ class Linear(Function):
 
     def backward(self, gy, *, x, weight):
         gx = F.matmul(gy, conj(weight)) if self.edges[0] else None
-        gw = F.matmul(F.transpose(_rows(gy)), _rows(conj(x))) if self.edges[1] else None
+        gw = F.matmul(_rows(gy).T, _rows(conj(x))) if self.edges[1] else None
         return (gx, gw, gy)[: len(self.edges)]
 
     def complaint(self, x: Any, weight: Any, bias: Any = None) -> str | None:
@@ -135,4 +139,4 @@ linear = primitive(Linear)
 
 def _rows(x: Any) -> Any:
     """x with all its leading axes made one: (rows, features)."""
-    return x if x.ndim == 2 else F.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))

@@ -31,11 +31,9 @@ class Reduction(Function):
         self.keepdims = keepdims
 
     def expanded(self, y: Any, ndim: int) -> Any:
-        """An output or its gradient with the reduced axes back, of length 1."""
-        if self.keepdims or ndim == 0:
+        """An output or its gradient with the reduced axes back, of length 1, or without any axis."""
+        if self.keepdims or ndim == 0 or self.axis is None:
             return y
-        if self.axis is None:
-            return F.reshape(y, (1,) * ndim)
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
         return F.expand_dims(y, tuple(axis % ndim for axis in axes))
 

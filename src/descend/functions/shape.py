@@ -112,6 +112,21 @@ class Concatenate(Function):
         return f"{came} do not fit: all lengths but that of axis {self.axis} must be equal"
 
 
+class Stack(Function):
+    """Arrays of one shape along a new axis."""
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+
+    def forward(self, *xs):
+        self.keep(count=len(xs))
+        return get_array_module(*xs).stack(xs, axis=self.axis)
+
+    def backward(self, gy, *, count):
+        before = (slice(None),) * (self.axis % gy.ndim)
+        return tuple(gy[(*before, i)] for i in range(count))
+
+
 class Split(Function):
     """x cut into parts along ``axis``: a tuple.
 
@@ -296,7 +311,8 @@ def stack(xs, axis=0):
     if len(shapes) != 1:
         came = ", ".join(map(str, sorted(shapes))) or "no arrays"
         raise ValueError(f"stack: {came} came, arrays of one shape are needed")
-    return concatenate([expand_dims(x, axis) for x in xs], axis)
+    axis = axis_of("stack", axis, xs[0].ndim + 1)
+    return Stack(axis)(*xs)
 
 
 @composition(Sample((3, 2, 4), shape=(2, 1)), Sample((2, 3), shape=(2, 3)), Sample((4,), shape=()))

@@ -139,6 +139,11 @@ def _concatenate(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return F.concatenate([repeated(x, level) for x in xs], axis=function.axis % ndim + 1)
 
 
+@rule("stack")
+def _stack(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    return F.stack([repeated(x, level) for x in xs], axis=function.axis + 1)
+
+
 @rule("split")
 def _split(function: Any, xs: Sequence[Any], level: Level) -> Any:
     [x] = xs
