@@ -1,6 +1,7 @@
 """Who imports whom: only upwards, and nothing heavy at the start."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ def imports_of(path):
                 yield parts[1]
 
 
+@functools.cache
 def rooms():
     return sorted({p.relative_to(ROOT).parts[0].removesuffix(".py") for p in ROOT.rglob("*.py")})
 

@@ -49,8 +49,8 @@ def minimize(
 
     >>> start = {"a": 0.0, "b": np.ones(2)}
     >>> found = minimize(lambda p: (p["a"] - 3) ** 2 + F.sum(p["b"] ** 2), start)
-    >>> found.x["a"].round(4), found.success
-    (array(3.), True)
+    >>> round(float(found.x["a"]), 4), found.success
+    (3.0, True)
     """
     from scipy import optimize  # pyright: ignore[reportMissingTypeStubs]
 

@@ -68,10 +68,13 @@ def ops(graph):
 # ---- every operation --------------------------------------------------------------------------
 
 CASES = [
-    pytest.param(operation, sample, id=f"{operation.name}-{i}")
+    pytest.param(
+        operation, sample, id=f"{operation.name}-{i}", marks=[pytest.mark.slow] if i > 0 else []
+    )
     for operation in OPERATIONS.values()
     for i, sample in enumerate(operation.samples)
 ]
+"""Every operation on every sample; the samples behind the first are run on demand."""
 
 
 def first_derivative(call, create_graph):

@@ -19,6 +19,16 @@ CASES = [
 ]
 """Every operation on every sample; the samples behind the first are run on demand."""
 
+PRIMITIVES = [
+    pytest.param(
+        *case.values,
+        id=case.id,
+        marks=[*case.marks, *([pytest.mark.slow] if case.values[0].primitive is None else [])],
+    )
+    for case in CASES
+]
+"""The same; compositions are run on demand."""
+
 
 def derivative(call, order, total_of=None):
     """A function of the call's inputs: its values, or the gradients of the order before."""
@@ -113,7 +123,7 @@ HOSTED = {
 """The operations that call NumPy or SciPy while the program runs: there are no kernels for them."""
 
 
-@pytest.mark.parametrize("operation, sample", CASES)
+@pytest.mark.parametrize("operation, sample", PRIMITIVES)
 def test_derivatives_of_a_compiled_operation(same, operation, sample):
     """A compiled function is a node: three walks over it in eager mode."""
     call = Call(operation.function, (sample,), {})
@@ -140,7 +150,7 @@ def test_derivatives_of_a_compiled_operation(same, operation, sample):
         same(values(compiled), expected, "second time")
 
 
-@pytest.mark.parametrize("operation, sample", CASES)
+@pytest.mark.parametrize("operation, sample", PRIMITIVES)
 def test_float32(same, operation, sample):
     call = in_dtype(Call(operation.function, (sample,), {}), np.float32)
     for order in range(2):

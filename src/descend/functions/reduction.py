@@ -31,7 +31,7 @@ class Reduction(Function):
         self.keepdims = keepdims
 
     def expanded(self, y: Any, ndim: int) -> Any:
-        """An output or its gradient with the reduced axes back, of length 1, or without any axis."""
+        """An output or its gradient, which broadcasts to the input: reduced axes have length 1."""
         if self.keepdims or ndim == 0 or self.axis is None:
             return y
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis

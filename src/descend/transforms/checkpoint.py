@@ -23,8 +23,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     >>> x = Variable(np.array(2.0))
     >>> checkpoint(lambda x: F.exp(F.sin(x)))(x).backward()
-    >>> x.grad.data.round(4)
-    array(-1.0331)
+    >>> round(x.grad.item(), 4)
+    -1.0331
     """
 
     @functools.wraps(function)

@@ -78,8 +78,8 @@ def fixed_point(
     >>> a = Variable(np.array(0.5))
     >>> x = fixed_point(lambda x, a: a * F.cos(x), np.array(0.0), a)
     >>> x.backward()
-    >>> x.data.round(6), a.grad.data.round(6)
-    (array(0.450184), array(0.739332))
+    >>> round(x.item(), 6), round(a.grad.item(), 6)
+    (0.450184, 0.739482)
     """
 
     def solve(x0: Any, args: tuple[Any, ...]) -> Any:

@@ -40,8 +40,8 @@ def odeint(
     >>> k = Variable(np.array(2.0))
     >>> y = odeint(lambda y, t, k: -k * y, np.array([1.0]), np.array([0.0, 1.0]), k)
     >>> y[-1].backward()
-    >>> y.data[-1].round(5), k.grad.data.round(5)
-    (array([0.13534]), array(-0.13534))
+    >>> y.data[-1].round(5), round(k.grad.item(), 5)
+    (array([0.13534]), -0.13534)
     """
     y0, t = as_operand(y0), as_operand(t)
     if t.ndim != 1 or len(t) < 1:
