@@ -278,7 +278,7 @@ def _trunc(dtype: Any, x: Node) -> Node:
     x = cast(x, dtype)
     if dtype.kind not in "f":
         return x
-    below = emit("less", x, constant(0, x.dtype))
+    below = compute("less", dtype, x, constant(0, x.dtype))
     return emit("where", below, compute("ceil", dtype, x), compute("floor", dtype, x))
 
 
