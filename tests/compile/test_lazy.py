@@ -109,8 +109,8 @@ def second_derivative(call):
 HOSTED = frozenset(
     """
     angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh beta betaln cbrt cho_solve
-    cholesky cond conj convolve copysign correlate cumprod dct det digamma divmod dst eig eigh eigvals eigvalsh
-    entr erfc erfcx erfinv exp2 expm fft fft2 fftn floor_divide fmod gamma gammainc
+    cholesky cond conj convolve copysign correlate cumprod dct det digamma divmod dst eig eigh
+    eigvals eigvalsh entr erfc erfcx erfinv exp2 expm fft fft2 fftn floor_divide fmod gamma gammainc
     gammaincc gammaln heaviside hfft hypot i0 i0e i1 i1e idct idst ifft ifft2 ifftn ihfft
     imag interp inv irfft irfft2 irfftn istft j0 j1 log10 log2 log_ndtr logaddexp logaddexp2
     logdet logit logm lstsq lu matrix_norm median multigammaln nan_to_num nanmedian
