@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 
-from descend.core import Variable
+from descend.core import Variable, tree
 
 LEAVES = (np.ndarray, Variable, np.generic)
 
@@ -41,23 +40,7 @@ def leaves(structure: Any, found: list[Any], kinds: tuple[type, ...] = LEAVES) -
 
 def mapped(structure: Any, change: Callable[[Any], Any], kinds: tuple[type, ...] = LEAVES) -> Any:
     """The structure with ``change(leaf)`` in the place of every leaf of these kinds."""
-    if isinstance(structure, kinds):
-        return change(structure)
-    kind = type(structure)
-    if kind is tuple or kind is list:
-        return kind([mapped(part, change, kinds) for part in structure])
-    if kind is dict:
-        items = cast(dict[Any, Any], structure)
-        return {key: mapped(part, change, kinds) for key, part in items.items()}
-    if isinstance(structure, dict):
-        twin = copy.copy(cast(dict[Any, Any], structure))
-        for key, part in twin.items():
-            twin[key] = mapped(part, change, kinds)
-        return twin
-    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
-        parts = cast(tuple[Any, ...], structure)
-        return kind(*[mapped(part, change, kinds) for part in parts])
-    return structure
+    return tree.mapped(structure, change, kinds)
 
 
 class Leaf:

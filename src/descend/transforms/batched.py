@@ -188,9 +188,6 @@ class Batched(Overriding, Operators):
     def __invert__(self) -> Any:
         return of_values(np.invert, self)
 
-    def __floordiv__(self, other: Any) -> Any:
-        return of_values(np.floor_divide, self, other)
-
     __array_ufunc__ = protocols.array_ufunc
     __array_function__ = protocols.array_function
 
