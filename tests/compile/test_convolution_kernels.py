@@ -16,7 +16,7 @@ from descend.compile.convolution import (
     weight_partial,
 )
 from descend.compile.native import load
-from descend.functions.windows import Windows
+from descend.functions.images.windows import Windows
 
 GUARD = 64
 IMAGES = 4

@@ -51,8 +51,8 @@ CASES = [
 def native(monkeypatch):
     """Everything counts as large; the test begins without programs."""
     monkeypatch.setattr(acceleration, "LARGE", 1)
-    monkeypatch.setattr(sys.modules["descend.functions.linear"], "THREADED", 0)
-    monkeypatch.setattr(sys.modules["descend.functions.recurrent"], "SHORT", 0)
+    monkeypatch.setattr(sys.modules["descend.functions.matrices.linear"], "THREADED", 0)
+    monkeypatch.setattr(sys.modules["descend.functions.networks.recurrent"], "SHORT", 0)
     monkeypatch.setattr(optimizers, "MANY", 1)
     monkeypatch.setattr(EAGER, "programs", {})
     monkeypatch.setattr(EAGER, "counts", {})

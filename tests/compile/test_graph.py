@@ -13,7 +13,7 @@ from descend.compile.graph import (
     parse,
     verify,
 )
-from descend.functions.windows import Windows
+from descend.functions.images.windows import Windows
 
 TEXT = """\
 graph(%0: float32[2,3], %1: float32[3]) {

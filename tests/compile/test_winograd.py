@@ -17,7 +17,7 @@ from descend.compile.winograd import (
     supports,
     weight_partial,
 )
-from descend.functions.windows import Windows
+from descend.functions.images.windows import Windows
 
 GUARD = 64
 IMAGES = 4

@@ -8,8 +8,8 @@ import pytest
 
 import descend.functions as F
 from descend import Function, Variable, gradients
-from descend.functions.reduction import LogSumExp
-from descend.functions.shape import BroadcastTo
+from descend.functions.arrangement.shape import BroadcastTo
+from descend.functions.reductions.reduction import LogSumExp
 
 
 class Mul(Function):

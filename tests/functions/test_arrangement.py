@@ -8,7 +8,7 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Variable, gradients, vmap
-from descend.functions.cumulative import Recurrence
+from descend.functions.reductions.cumulative import Recurrence
 from descend.testing import check_derivatives
 
 inf, nan = np.inf, np.nan
@@ -170,7 +170,7 @@ def test_long_recurrences_are_what_short_ones_are(monkeypatch, size, backwards, 
     if backwards:
         x, factor = x[:, ::-1], factor[:, ::-1]
     y = Recurrence(1, backwards)(x, factor)
-    monkeypatch.setattr("descend.functions.cumulative.LONG", 1000)
+    monkeypatch.setattr("descend.functions.reductions.cumulative.LONG", 1000)
     expected = Recurrence(1, backwards)(x, factor)
     assert np.isfinite(expected).all()
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-15)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import descend.functions as F
 from descend import Variable, gradients
-from descend.functions import columns, convolution
+from descend.functions.images import columns, convolution
 from descend.testing import check_function
 
 rng = np.random.default_rng(0)

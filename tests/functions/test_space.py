@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import descend.functions as F
 from descend import Variable, gradients, vmap
-from descend.functions import columns
-from descend.functions.resampling import Resample
+from descend.functions.images import columns
+from descend.functions.images.resampling import Resample
 
 rng = np.random.default_rng(0)
 

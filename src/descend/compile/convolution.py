@@ -36,7 +36,7 @@ from descend.compile.tiles import (
 )
 
 if TYPE_CHECKING:
-    from descend.functions.windows import Windows
+    from descend.functions.images.windows import Windows
 
 DTYPES = ("float32", "float64")
 

@@ -354,21 +354,21 @@ def _convolve_weight_rule(inputs: tuple[Node, ...], params: dict[str, Any]) -> t
 
 
 def _convolved(x: Any, weight: Any, *, windows: Any, groups: int) -> Any:
-    from descend.functions.columns import correlate
+    from descend.functions.images.columns import correlate
 
     y = correlate(_channels_first(x), _channels_first(weight), None, windows, groups)
     return _channels_last(y)
 
 
 def _convolved_input(gy: Any, weight: Any, *, windows: Any, groups: int, lengths: Shape) -> Any:
-    from descend.functions.columns import spread
+    from descend.functions.images.columns import spread
 
     y = spread(_channels_first(gy), _channels_first(weight), lengths, windows, groups)
     return _channels_last(y)
 
 
 def _convolved_weight(x: Any, gy: Any, *, windows: Any, groups: int) -> Any:
-    from descend.functions.columns import collect
+    from descend.functions.images.columns import collect
 
     shape = (gy.shape[-1], x.shape[-1] // groups, *windows.size)
     return _channels_last(collect(_channels_first(x), _channels_first(gy), shape, windows, groups))
@@ -547,7 +547,7 @@ def _parsed(call: str, kind: str, names: dict[str, Node], line: str) -> Node:
 
 def _param(op: str, name: str | None, tree: ast.expr, kind: str) -> Any:
     if isinstance(tree, ast.Call):  # Windows(size=(3, 3), ...)
-        from descend.functions.windows import Windows
+        from descend.functions.images.windows import Windows
 
         return Windows(**{p.arg: ast.literal_eval(p.value) for p in tree.keywords if p.arg})
     floats = {"inf": float("inf"), "nan": float("nan")}

@@ -25,11 +25,15 @@ from descend.compile.graph import Node
 from descend.compile.host import host_call, taken_apart
 from descend.compile.lazy_array import LazyArray, as_node, cast, emit
 from descend.core.function import Function
-from descend.functions.convolution import Convolution, TransposedConvolution, WeightOfConvolution
-from descend.functions.indexing import GetItem, ScatterTo
-from descend.functions.pooling import MaxPool, WindowSpread, WindowSum, smallest
-from descend.functions.special import Erf
-from descend.functions.windows import Fold, Lengths, Unfold, Windows
+from descend.functions.arrangement.indexing import GetItem, ScatterTo
+from descend.functions.images.convolution import (
+    Convolution,
+    TransposedConvolution,
+    WeightOfConvolution,
+)
+from descend.functions.images.pooling import MaxPool, WindowSpread, WindowSum, smallest
+from descend.functions.images.windows import Fold, Lengths, Unfold, Windows
+from descend.functions.special.errors import Erf
 
 PACKAGE = "descend."
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from descend import functions as F
 from descend.core.variable import Parameter
+from descend.functions.images.windows import per_axis
 from descend.functions.random import Generator
-from descend.functions.windows import per_axis
 from descend.nn.linear import fill_uniform
 from descend.nn.module import Module
 

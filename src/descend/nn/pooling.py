@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from descend import functions as F
-from descend.functions.windows import per_axis
+from descend.functions.images.windows import per_axis
 from descend.nn.convolution import Pair
 from descend.nn.module import Module
 

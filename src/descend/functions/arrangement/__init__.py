@@ -1,0 +1,1 @@
+"""The same elements elsewhere: reshaped, joined, chosen, put in places."""

@@ -1,0 +1,1 @@
+"""What works on windows and grids of images."""

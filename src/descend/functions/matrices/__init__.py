@@ -1,0 +1,1 @@
+"""Linear algebra: products, systems, decompositions, functions of matrices."""

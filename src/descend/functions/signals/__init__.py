@@ -1,0 +1,1 @@
+"""Sampled functions: Fourier transforms, spectra, interpolation, slopes and areas."""
