@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from descend.compile import cache, native
+from descend.compile import cache, foreign, native
 from descend.compile.products import MatmulSpec, matmul
 
 
@@ -58,6 +58,28 @@ def test_functions_are_found_by_name_and_internal_ones_are_not():
     )
     assert set(code.addresses) == {"quoted name", ".plain-2$"}
     assert call(code, 2.5, "quoted name") == 2.5
+
+
+def test_functions_of_scipy_are_found_and_again_from_the_disk(folder):
+    text = """
+        declare double @"scipy.special.cython_special:gammaln"(double, i32)
+        define double @log_gamma(double %x) {
+          %y = call double @"scipy.special.cython_special:gammaln"(double %x, i32 0)
+          ret double %y
+        }
+    """
+    text = "\n".join(line.strip() for line in text.splitlines())
+    for _ in range(2):
+        code = native.load(text)
+        log_gamma = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(code["log_gamma"])
+        assert log_gamma(5.5) == pytest.approx(math.lgamma(5.5), rel=1e-15)
+        del code, log_gamma
+
+
+def test_a_function_that_scipy_does_not_have_is_named():
+    assert foreign.signature("scipy.special.cython_special:absent") is None
+    with pytest.raises(RuntimeError, match=r"no C function scipy\.special"):
+        foreign.address("scipy.special.cython_special:absent")
 
 
 def test_functions_of_the_c_library_are_found():

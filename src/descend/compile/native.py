@@ -29,9 +29,9 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from descend.compile import cache
+from descend.compile import cache, foreign
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when the same text shall become other code than before."""
 
 LEVEL = 1
@@ -46,6 +46,7 @@ _LINKS = 256
 _DEFINITION = re.compile(
     r"define\s+(?!(?:internal|private)\b)[^@]*@(?:\"([^\"]+)\"|([\w.$-]+))\s*\("
 )
+_FOREIGN = re.compile(rf"declare\s[^@]*@\"({re.escape(foreign.PREFIX)}[^\"]+)\"")
 
 
 class Code:
@@ -53,9 +54,11 @@ class Code:
 
     __slots__ = ("__weakref__", "_jit", "_tracker", "addresses")
 
-    def __init__(self, object_code: bytes, names: Iterable[str]) -> None:
+    def __init__(self, object_code: bytes, names: Iterable[str], calls: Iterable[str] = ()) -> None:
         linker = _linker()
         builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+        for name in calls:
+            builder.import_symbol(name, foreign.address(name))
         for name in names:
             builder.export_symbol(name)
         self._jit: Any = linker.jit
@@ -74,7 +77,8 @@ class Code:
 def load(text: str, level: int = LEVEL) -> Code:
     """The machine code of a module given as LLVM's text.
 
-    The text needs no target. It may declare and call functions of the C library (``sinf``).
+    The text needs no target. It may declare and call functions of the C library (``sinf``), and
+    those of SciPy that are `foreign`.
     Raises RuntimeError with LLVM's words if the text is wrong.
     """
     (code,) = load_all([text], level)
@@ -183,17 +187,19 @@ def _find(key: str) -> Code | None:
 
 
 def _make(key: str, text: str, level: int) -> bytes:
-    """What is cached of a text: the names of its functions, and a line below the object code."""
-    definitions = map(_DEFINITION.match, text.splitlines())
-    names = [found[1] or found[2] for found in definitions if found]
-    data = json.dumps(names).encode() + b"\n" + compile_object(text, level)
+    """What is cached of a text: the names of its functions and of those of SciPy that it calls,
+    and a line below the object code."""
+    lines = text.splitlines()
+    names = [found[1] or found[2] for found in map(_DEFINITION.match, lines) if found]
+    calls = [found[1] for found in map(_FOREIGN.match, lines) if found]
+    data = json.dumps([names, calls]).encode() + b"\n" + compile_object(text, level)
     cache.put(key, data)
     return data
 
 
 def _link(key: str, data: bytes) -> Code:
     names, object_code = data.split(b"\n", 1)
-    return _loaded.setdefault(key, Code(object_code, json.loads(names)))
+    return _loaded.setdefault(key, Code(object_code, *json.loads(names)))
 
 
 # ---------------------------------------------------------------------------------- compiling
