@@ -64,10 +64,29 @@ class Hypot(Broadcasting):
     def forward(self, x0, x1):
         return get_array_module(x0, x1).hypot(x0, x1)
 
+    def backward(self, gy, *, x0, x1):
+        gx0 = gy * Direction()(x0, x1) if self.edges[0] else None
+        return gx0, gy * Direction()(x1, x0) if self.edges[1] else None
+
+
+class Direction(Broadcasting):
+    """x0 / hypot(x0, x1), a cosine, and 0 at (0, 0).
+
+    Its derivatives are products, where those of the quotient are differences, which cancel.
+    """
+
+    elementwise = True
+
+    def forward(self, x0, x1):
+        xp = get_array_module(x0, x1)
+        length = xp.hypot(x0, x1)
+        return x0 / xp.where(length == 0, 1, length)
+
     def backward(self, gy, *, x0, x1, y):
-        at_zero = y == 0
-        scaled = F.where(at_zero, 0, gy / F.where(at_zero, 1, y))
-        return scaled * x0 if self.edges[0] else None, scaled * x1 if self.edges[1] else None
+        length = F.hypot(x0, x1)
+        sine = Direction()(x1, x0)
+        scaled = gy / F.where(length == 0, 1, length) * sine
+        return scaled * sine if self.edges[0] else None, -scaled * y if self.edges[1] else None
 
 
 cbrt = primitive(Cbrt)

@@ -15,9 +15,26 @@ from descend import functions as F
 from descend.core.arrays import conj, get_array_module
 from descend.core.function import Function, as_operand
 from descend.functions.elementwise.arithmetic import BINARY, UNARY, Broadcasting
+from descend.functions.elementwise.powers import Direction
 from descend.functions.registry import Sample, composition, primitive
 
 INSIDE = (Sample((3, 4), low=-0.8, high=0.8), Sample((), low=-0.8, high=0.8), Sample((0, 3)))
+
+
+class OneLessSquare(Function):
+    """1 - x**2, to the last digits near 1.
+
+    Of the product (1 - x) * (1 + x), the two parts of the derivative cancel near 0.
+    """
+
+    name = "one_less_square"
+    elementwise = True
+
+    def forward(self, x):
+        return (1 - x) * (1 + x)
+
+    def backward(self, gy, *, x):
+        return gy * conj(-2 * x)
 
 
 class Arcsin(Function):
@@ -36,7 +53,7 @@ class Arcsin(Function):
         return get_array_module(x).arcsin(x)
 
     def backward(self, gy, *, x):
-        return gy / conj(F.sqrt((1 - x) * (1 + x)))  # 1 - x * x would lose digits near 1
+        return gy / conj(F.sqrt(OneLessSquare()(x)))
 
 
 class Arccos(Function):
@@ -55,7 +72,7 @@ class Arccos(Function):
         return get_array_module(x).arccos(x)
 
     def backward(self, gy, *, x):
-        return -gy / conj(F.sqrt((1 - x) * (1 + x)))
+        return -gy / conj(F.sqrt(OneLessSquare()(x)))
 
 
 class Arctan(Function):
@@ -72,7 +89,10 @@ class Arctan(Function):
         return get_array_module(x).arctan(x)
 
     def backward(self, gy, *, x):
-        return gy / conj(1 + x * x)
+        if x.dtype.kind == "c":
+            return gy / conj(1 + x * x)
+        length = F.hypot(x, 1)  # whose square overflows in float16 from 256 on
+        return gy / length / length
 
 
 class Arctan2(Broadcasting):
@@ -94,11 +114,10 @@ class Arctan2(Broadcasting):
         return get_array_module(x0, x1).arctan2(x0, x1)
 
     def backward(self, gy, *, x0, x1):
-        at_zero = (x0 == 0) & (x1 == 0)
-        radius = F.where(at_zero, 1, F.hypot(x0, x1))  # whose square might overflow
-        scaled = F.where(at_zero, 0, gy / radius)
-        gx0 = scaled * (x1 / radius) if self.edges[0] else None
-        return gx0, -scaled * (x0 / radius) if self.edges[1] else None
+        radius = F.hypot(x0, x1)  # whose square might overflow
+        scaled = gy / F.where(radius == 0, 1, radius)
+        gx0 = scaled * Direction()(x1, x0) if self.edges[0] else None
+        return gx0, -scaled * Direction()(x0, x1) if self.edges[1] else None
 
 
 class Arcsinh(Function):
@@ -153,7 +172,7 @@ class Arctanh(Function):
         return get_array_module(x).arctanh(x)
 
     def backward(self, gy, *, x):
-        return gy / conj((1 - x) * (1 + x))
+        return gy / conj(OneLessSquare()(x))
 
 
 class Sinc(Function):

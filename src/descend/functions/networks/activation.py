@@ -182,7 +182,8 @@ def gelu(x, approximate="none"):
 def _gelu(x: Any, *, approximate: str) -> Any:
     if approximate == "none":
         return 0.5 * x * (1 + F.erf(x * sqrt(0.5)))
-    return 0.5 * x * (1 + F.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
+    # 1 + tanh(z) = 2 * sigmoid(2 * z), which has all its digits on the left
+    return x * F.sigmoid(sqrt(8 / pi) * (x + 0.044715 * x**3))
 
 
 def _shifted(x: Any, axis: int) -> tuple[Any, Any]:

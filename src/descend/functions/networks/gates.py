@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import factorial
 from typing import Any
 
 from descend import functions as F
 from descend.core.acceleration import fused
-from descend.core.arrays import get_array_module
+from descend.core.arrays import conj, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.functions.axis import axis_of
@@ -50,7 +51,54 @@ class Softplus(Function):
         return gx if self.threshold is None else F.where(scaled > self.threshold, gy, gx)
 
 
+class Softsign(Function):
+    """x / (1 + abs(x)).
+
+    >>> F.softsign(np.array([-3.0, 0.0, 1.0]))
+    array([-0.75,  0.  ,  0.5 ])
+    """
+
+    elementwise = True
+    samples = UNARY
+    native_forward = native_rule = True
+
+    def forward(self, x):
+        check_real(x)
+        return x / (1 + get_array_module(x).abs(x))
+
+    def backward(self, gy, *, x):
+        share = 1 / (1 + F.abs(x))
+        return gy * (share * share)
+
+
+class TanhShrink(Function):
+    """x - tanh(x), exact for small x.
+
+    >>> F.tanhshrink(np.array([-1000.0, 0.0, 1.0, 1e-3]))
+    array([-9.99000000e+02,  0.00000000e+00,  2.38405844e-01,  3.33333200e-10])
+    """
+
+    name = "tanhshrink"
+    elementwise = True
+    samples = UNARY
+    native_forward = native_rule = True
+
+    def forward(self, x):
+        xp = get_array_module(x)
+        near = xp.abs(x) < 1
+        low = xp.where(near, x, 0)
+        square, y = low * low, 0.0
+        for k in range(9, 0, -1):  # the power series of x * cosh(x) - sinh(x)
+            y = y * square + 2 * k / factorial(2 * k + 1)
+        return xp.where(near, y * square * low / xp.cosh(low), x - xp.tanh(x))
+
+    def backward(self, gy, *, x):
+        return gy * conj(F.square(F.tanh(x)))
+
+
 softplus = primitive(Softplus)
+softsign = primitive(Softsign)
+tanhshrink = primitive(TanhShrink)
 
 
 @composition(*UNARY)
@@ -107,36 +155,6 @@ def glu(x, axis=-1):
 def _glu(x: Any, *, axis: int) -> Any:
     a, b = F.split(x, 2, axis)
     return a * F.sigmoid(b)
-
-
-@composition(*UNARY)
-def softsign(x):
-    """x / (1 + abs(x)).
-
-    >>> F.softsign(np.array([-3.0, 0.0, 1.0]))
-    array([-0.75,  0.  ,  0.5 ])
-    """
-    return _softsign(as_operand(x))
-
-
-@fused
-def _softsign(x: Any) -> Any:
-    return x / (1 + abs(x))
-
-
-@composition(*UNARY)
-def tanhshrink(x):
-    """x - tanh(x).
-
-    >>> F.tanhshrink(np.array([-1000.0, 0.0, 1.0]))
-    array([-9.99000000e+02,  0.00000000e+00,  2.38405844e-01])
-    """
-    return _tanhshrink(as_operand(x))
-
-
-@fused
-def _tanhshrink(x: Any) -> Any:
-    return x - F.tanh(x)
 
 
 @composition(*SOFTMAX)
