@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from descend import functions as F
+from descend.core import acceleration
 from descend.core.arrays import get_array_module
 from descend.core.function import as_operand
 from descend.core.variable import array_of
+from descend.functions.matrices import lapack, systems
 from descend.functions.matrices.parts import (
     MatrixFunction,
     Quotient,
@@ -15,7 +17,7 @@ from descend.functions.matrices.parts import (
     column,
     computed,
     diagonal_matrix,
-    hermitian,
+    from_below,
     lower_part,
     no_matrix,
     not_square,
@@ -29,6 +31,9 @@ from descend.functions.matrices.parts import (
 )
 from descend.functions.registry import Sample, composition, primitive
 
+THREADED = 1 << 18
+"""The cube of the rows of a matrix from which on LAPACK factors it with several threads."""
+
 EQUAL_SINGULAR_VALUES = (
     "the derivative of the vectors was asked for where two singular values are equal or one is 0: "
     "it does not exist; that of the values does"
@@ -36,21 +41,45 @@ EQUAL_SINGULAR_VALUES = (
 
 
 class Cholesky(MatrixFunction):
-    """The lower factor of Hermitian matrices."""
+    """The lower factor of the Hermitian matrices (x + x^H) / 2."""
+
+    native_forward = True
+
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether LAPACK would use several threads."""
+        return getattr(xs[0], "ndim", 0) > 1 and xs[0].shape[-1] * xs[0].size >= THREADED
 
     def forward(self, x):
-        return computed(get_array_module(x).linalg.cholesky, x)
+        if complaint := not_square("x", x):
+            raise ValueError(complaint)
+        return computed(_cholesky, (x + adjoint(x)) * 0.5)
 
     def backward(self, gy, *, y):
-        # Murray 2016, arXiv:1602.07527, (10): y^-H P y^-1
-        inner = F.matmul(adjoint(y), gy)
-        inner = lower_part(inner, -1) + (inner - off_diagonal(inner)) * 0.5
-        left = F.solve_triangular(y, inner, trans=2, lower=True)
-        return adjoint(F.solve_triangular(y, adjoint(left), trans=2, lower=True))
+        if y.shape[-1] * y.size >= systems.THREADED and (native := acceleration.accelerator()):
+            return native.composite(_gradient_of_cholesky, (y, gy), {})
+        return _gradient_of_cholesky(y, gy)
 
     def complaint(self, x: Any) -> str | None:
         """Name the shape; LAPACK's own sentence where a matrix is not positive definite."""
         return not_square("x", x)
+
+
+def _gradient_of_cholesky(y: Any, gy: Any) -> Any:
+    """The Hermitian part of y^-H P y^-1 (Murray 2016, arXiv:1602.07527, (10)).
+
+    P has the lower triangle of y^H gy, and half of its diagonal. Its own Hermitian part does too.
+    """
+    inner = from_below(F.matmul(adjoint(y), gy * 0.5))
+    left = F.solve_triangular(y, inner, trans=2, lower=True)
+    gx = adjoint(F.solve_triangular(y, adjoint(left), trans=2, lower=True))
+    return symmetric(gx) if gx.dtype.kind == "c" else gx
+
+
+def _cholesky(x: Any) -> Any:
+    """The factor of Hermitian matrices of an array of its own."""
+    if lapack.takes(x):
+        return lapack.cholesky(x)
+    return get_array_module(x).linalg.cholesky(x)
 
 
 class Svd(MatrixFunction):
@@ -212,7 +241,7 @@ def cholesky(x, *, upper=False):
     array([[2., 0.],
            [1., 2.]])
     """
-    y = Cholesky()(hermitian("cholesky", x))
+    y = Cholesky()(x)
     return adjoint(y) if upper else y
 
 

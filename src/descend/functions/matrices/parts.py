@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,14 @@ from descend.core.arrays import conj, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import Function, as_operand
 from descend.core.variable import array_of
+from descend.functions.matrices import lapack
 
 # ---- rules --------------------------------------------------------------------------------------
 
 
 def adjoint(x: Any) -> Any:
     """Rows and columns exchanged, and conjugated: x^H."""
-    return conj(F.swapaxes(x, -1, -2))
+    return conj(x.swapaxes(-1, -2))  # the method: in eager mode a call of F costs more
 
 
 def symmetric(x: Any) -> Any:
@@ -54,6 +56,11 @@ def upper_part(x: Any, k: int = 0) -> Any:
     return F.where(_distance(x, *x.shape[-2:]) >= k, x, 0)
 
 
+def from_below(x: Any) -> Any:
+    """What the elements below the diagonal say of a Hermitian matrix, and the diagonal of x."""
+    return F.where(_distance(x, *x.shape[-2:]) <= 0, x, adjoint(x))
+
+
 def off_diagonal(x: Any) -> Any:
     """x with zeros on its diagonal."""
     return F.where(_distance(x, *x.shape[-2:]) == 0, 0, x)
@@ -78,7 +85,18 @@ def trace(x: Any) -> Any:
 def _distance(x: Any, rows: int, columns: int) -> Any:
     """How far each place of a matrix lies above the diagonal, in the array module of x."""
     xp = get_array_module(array_of(x))
+    if xp is np and rows * columns <= KEPT:
+        return _distances(rows, columns)
     return xp.arange(columns) - xp.arange(rows)[:, None]
+
+
+KEPT = 1 << 16
+"""Elements up to which these are kept for the next time."""
+
+
+@functools.lru_cache(32)
+def _distances(rows: int, columns: int) -> Any:
+    return np.arange(columns, dtype=np.int32) - np.arange(rows, dtype=np.int32)[:, None]
 
 
 def hermitian(name: str, x: Any, triangle: str | None = None) -> Any:
@@ -145,6 +163,12 @@ class MatrixFunction(Function):
 
     needs_values = True
 
+    def _refusal(self, error: Exception, arrays: list[Any]) -> Exception:
+        """A native program's error has the sentence already."""
+        if isinstance(error, np.linalg.LinAlgError) and str(error).startswith(f"{self.name}: "):
+            return error
+        return super()._refusal(error, arrays)
+
     def like(self, *xs):
         """The answer for unit matrices."""
         return self.forward(*[None if x is None else _unit(x) for x in xs])
@@ -164,9 +188,9 @@ def for_each(function: Callable[..., Any], *xs: Any) -> Any:
 
     Its answers have the shape of its last argument.
     """
-    lead = np.broadcast_shapes(*[x.shape[:-2] for x in xs])
-    if not lead:
+    if all(x.ndim == 2 for x in xs):
         return function(*xs)
+    lead = np.broadcast_shapes(*[x.shape[:-2] for x in xs])
     xp = get_array_module(*xs)
     xs = tuple(xp.broadcast_to(x, (*lead, *x.shape[-2:])) for x in xs)
     ys = [function(*[x[place] for x in xs]) for place in np.ndindex(*lead)]
@@ -176,9 +200,7 @@ def for_each(function: Callable[..., Any], *xs: Any) -> Any:
 def scipy_linalg(xp: Any) -> Any:
     """SciPy's linear algebra, or CuPy's copy of it."""
     if xp is np:
-        import scipy.linalg  # pyright: ignore[reportMissingTypeStubs]
-
-        return scipy.linalg
+        return lapack.scipy_linalg()
     import cupyx.scipy.linalg  # pyright: ignore[reportMissingImports]
 
     return cupyx.scipy.linalg  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]

@@ -32,6 +32,16 @@ class Places:
         m, n = self.shape
         return Places(self.columns, self.rows, (n, m))
 
+    def repeated(self, count: int) -> Places:
+        """The places in a matrix that has ``count`` such matrices along its diagonal."""
+        m, n = self.shape
+        blocks = np.arange(count)
+        rows, columns = (
+            np.add.outer(blocks * size, places).reshape(-1)
+            for size, places in ((m, self.rows), (n, self.columns))
+        )
+        return Places(rows, columns, (count * m, count * n))
+
     def matrix(self, data: Any) -> Any:
         """SciPy's matrix with these elements, or that of its copy for CuPy."""
         return _scipy_sparse(get_array_module(data)).coo_matrix(

@@ -10,6 +10,7 @@ from descend import functions as F
 from descend.core.arrays import conj, get_array_module
 from descend.core.errors import shape_of
 from descend.core.function import as_operand
+from descend.functions.matrices import lapack
 from descend.functions.matrices.parts import (
     MatrixFunction,
     adjoint,
@@ -24,6 +25,9 @@ from descend.functions.matrices.parts import (
     upper_part,
 )
 from descend.functions.registry import Sample, composition, primitive
+
+THREADED = 1 << 15
+"""The products in a triangular system from which on LAPACK uses several threads, or more."""
 
 REGULAR = np.array([[3.0, 1.0, -0.5], [0.5, 2.0, 0.3], [-1.0, 0.4, 4.0]])
 
@@ -44,19 +48,44 @@ class Solve(MatrixFunction):
         Sample((2, 2, 2), (2,), low=0.5, high=2),
     )
 
-    def forward(self, x0, x1):
-        return computed(get_array_module(x0, x1).linalg.solve, x0, x1)
+    factors: lapack.Factors | None = None
+    """Those of x0, where they are known."""
 
-    def backward(self, gy, *, x0, y, x1_shape):
-        if len(x1_shape) == 1:
+    def forward(self, x0, x1):
+        self.keep(factors=None)
+        return computed(self._solution, x0, x1)
+
+    def _solution(self, x0: Any, x1: Any) -> Any:
+        square = x0.ndim == 2 and x0.shape[0] == x0.shape[1] == (*x1.shape, 0)[0]
+        if not (square and lapack.takes(x0, x1)):
+            return get_array_module(x0, x1).linalg.solve(x0, x1)
+        factors = self.factors or lapack.factors(x0)
+        self.keep(factors=factors.adjoint())
+        return lapack.solution(factors, x1)
+
+    def backward(self, gy, *, x0, y, factors, x1_shape):
+        vector = len(x1_shape) == 1
+        if vector and x0.ndim == 2:
+            gx1 = SolveAgain(factors)(adjoint(x0), gy)
+            return (-gx1)[:, None] * conj(y) if self.edges[0] else None, gx1
+        if vector:
             gy, y = column(gy), column(y)
-        gx1 = F.solve(adjoint(x0), gy)
-        gx0 = -F.matmul(gx1, adjoint(y)) if self.edges[0] else None
-        return gx0, F.squeeze(gx1, -1) if len(x1_shape) == 1 else gx1
+        gx1 = SolveAgain(factors)(adjoint(x0), gy)
+        gx0 = F.matmul(-gx1, adjoint(y)) if self.edges[0] else None
+        return gx0, F.squeeze(gx1, -1) if vector else gx1
 
     def complaint(self, x0: Any, x1: Any) -> str | None:
         """Name the shapes; LAPACK's own sentence where a matrix is singular."""
         return not_square("x0", x0) or not_meeting(x0, x1)
+
+
+class SolveAgain(Solve):
+    """The same where the factors of x0 are known."""
+
+    name = "solve"
+
+    def __init__(self, factors: lapack.Factors | None) -> None:
+        self.factors = factors
 
 
 class Inv(MatrixFunction):
@@ -87,26 +116,33 @@ class SolveTriangular(MatrixFunction):
     """Op(x0)^-1 x1 for triangular x0 (..., n, n) and x1 (..., n, k)."""
 
     name = "solve_triangular"
+    native_forward = True
 
     def __init__(self, trans: int, lower: bool, unit_diagonal: bool) -> None:
         self.trans = trans
         self.lower = lower
         self.unit_diagonal = unit_diagonal
 
+    def is_large(self, xs: list[Any]) -> bool:
+        """Whether LAPACK would use several threads, which wait longer for each other than they
+        work, or would be called for many matrices."""
+        x0, x1 = xs
+        return getattr(x0, "ndim", 0) > 1 and x0.shape[-1] * getattr(x1, "size", 0) >= THREADED
+
     def forward(self, x0, x1):
-        solve = scipy_linalg(get_array_module(x0, x1)).solve_triangular
+        return for_each(lambda a, b: computed(self._solution, a, b), x0, x1)
 
-        def solution(a, b):  # what lies in the other triangle does not matter: it is not checked
-            return solve(
-                a,
-                b,
-                trans=self.trans,
-                lower=self.lower,
-                unit_diagonal=self.unit_diagonal,
-                check_finite=False,
-            )
-
-        return for_each(lambda a, b: computed(solution, a, b), x0, x1)
+    def _solution(self, a: Any, b: Any) -> Any:
+        if lapack.takes(a, b) and a.shape[0] == a.shape[1] == b.shape[0]:
+            return lapack.triangular(a, b, self.trans, self.lower, self.unit_diagonal)
+        return scipy_linalg(get_array_module(a, b)).solve_triangular(
+            a,
+            b,
+            trans=self.trans,
+            lower=self.lower,
+            unit_diagonal=self.unit_diagonal,
+            check_finite=False,  # what lies in the other triangle does not matter
+        )
 
     def backward(self, gy, *, x0, y):
         # op(x0)^H is conj(x0), the same of conj(x0), or x0 itself
@@ -118,7 +154,7 @@ class SolveTriangular(MatrixFunction):
             gx1 = SolveTriangular(2, self.lower, self.unit_diagonal)(x0, gy)
         if not self.edges[0]:
             return None, gx1
-        gx0 = -F.matmul(gx1, adjoint(y))
+        gx0 = F.matmul(-gx1, adjoint(y))
         if self.trans:
             gx0 = adjoint(gx0) if self.trans == 2 else F.swapaxes(gx0, -1, -2)
         part = lower_part if self.lower else upper_part
