@@ -48,17 +48,14 @@ REFUSED = {
         bitwise_* invert left_shift right_shift gcd lcm intersect1d setdiff1d setxor1d
         union1d unique_* in1d isin busday* is_busday datetime* char* str*""",
     "it answers several kinds of things at once, or what has no derivative": """
-        frexp modf spacing nextafter signbit lexsort partition argpartition apply_along_axis
+        frexp spacing nextafter signbit lexsort partition argpartition apply_along_axis
         apply_over_axes piecewise histogram* bincount digitize searchsorted divmod
         matrix_rank iscomplex isreal isneginf isposinf isnat logical_* count_nonzero
         array_equiv array_equal allclose isclose less* greater* equal not_equal nonzero
         flatnonzero argwhere sign* unique nanargmax nanargmin argmax argmin argsort
         trim_zeros sort_complex real_if_close""",
     "an older name for what is there": """
-        absolute alltrue sometrue product cumproduct round_ row_stack trapz msort asfarray
-        true_divide acos acosh asin asinh atan atan2 atanh pow concat permute_dims
-        matrix_transpose vecdot cumulative_sum cumulative_prod bitwise_* conjugate around
-        fix rint degrees radians""",
+        alltrue sometrue product cumproduct round_ row_stack trapz msort asfarray bitwise_*""",
     "polynomials by coefficients: only polyval is differentiated": "poly* roots poly1d",
 }
 
@@ -209,7 +206,7 @@ def namespace(title: str, module: Any) -> str:
         if callable(getattr(module, name))
         and not isinstance(getattr(module, name), type | types.ModuleType)
     )
-    there = [name for name in names if ours(name)]
+    there = [name for name in names if ours(name, module)]
     missing = [name for name in names if name not in there]
     reasons: dict[str, list[str]] = {}
     for name in missing:
@@ -229,8 +226,11 @@ def namespace(title: str, module: Any) -> str:
     return "\n".join([*lines, ""])
 
 
-def ours(name: str) -> bool:
+def ours(name: str, module: Any) -> bool:
     """Whether NumPy's protocols find a function of ours."""
+    function = getattr(module, name)
+    name = getattr(function, "__name__", name)  # acos is arccos
+    name = protocols.OF_MODULES.get((getattr(function, "__module__", None), name), name)
     return callable(getattr(F, protocols.UFUNC_NAMES.get(name, name), None))
 
 

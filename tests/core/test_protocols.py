@@ -53,6 +53,6 @@ def test_array_conversion_gives_the_values(x):
 
 
 def test_nothing_turns_into_an_object_array(x):
-    for refused in (np.lexsort, np.linalg.tensorinv, np.spacing, np.add.reduce):
+    for refused in (np.lexsort, np.nanargmax, np.spacing, np.add.reduce):
         with pytest.raises(TypeError, match="Variable"):
             refused(x)

@@ -64,11 +64,11 @@ def sum_to(x, shape):
     return y
 
 
-def getitem(x, index):
+def getitem(x, index, distinct=False):
     return x[index]
 
 
-def scatter_to(x, index, shape):
+def scatter_to(x, index, shape, distinct=False):
     y = np.zeros(shape)
     np.add.at(y, index, x)
     return y

@@ -138,23 +138,24 @@ def quantile(x, q, axis=None, method="linear", keepdims=False, skips=False):
         line = line[~np.isnan(line)] if skips else line
         rank = part * (len(line) - 1)
         low, high = line[int(np.floor(rank))], line[int(np.ceil(rank))]
-        y[place] = {
+        own = {
             "linear": np.interp(rank, np.arange(len(line)), line),
             "lower": low,
             "higher": high,
             "midpoint": (low + high) / 2,
             "nearest": line[round(rank)],
-        }[method]
+        }
+        y[place] = own[method] if method in own else np.quantile(line, part, method=method)
     full = [1 if i in axes else n for i, n in enumerate(x.shape)]
     return y.reshape(*np.shape(q), *full) if keepdims else y
 
 
-def percentile(x, q, axis=None):
-    return quantile(x, np.asarray(q) / 100, axis)
+def percentile(x, q, axis=None, method="linear"):
+    return quantile(x, np.asarray(q) / 100, axis, method)
 
 
-def nanquantile(x, q, axis=None):
-    return quantile(x, q, axis, skips=True)
+def nanquantile(x, q, axis=None, method="linear"):
+    return quantile(x, q, axis, method, skips=True)
 
 
 def nanpercentile(x, q, axis=None):

@@ -9,6 +9,7 @@ fftn, ifftn, rfftn, irfftn = np.fft.fftn, np.fft.ifftn, np.fft.rfftn, np.fft.irf
 hfft, ihfft = np.fft.hfft, np.fft.ihfft
 fftshift, ifftshift = np.fft.fftshift, np.fft.ifftshift
 dct, idct, dst, idst = scipy.fft.dct, scipy.fft.idct, scipy.fft.dst, scipy.fft.idst
+dctn, idctn, dstn, idstn = scipy.fft.dctn, scipy.fft.idctn, scipy.fft.dstn, scipy.fft.idstn
 
 
 def padded_window(window, win_length, n_fft):

@@ -77,7 +77,14 @@ def test_equal_elements_of_a_quantile_are_chosen_in_their_order():
     assert gradient(lambda x: F.quantile(x, 0.75, method="midpoint"), [2, 1, 3]) == [0.5, 0, 0.5]
 
 
-@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+QUANTILE_METHODS = [
+    "linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf", "averaged_inverted_cdf",
+    "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "median_unbiased",
+    "normal_unbiased",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", QUANTILE_METHODS)
 @pytest.mark.parametrize("q", [0, 0.1, 0.25, 0.5, 0.625, 1, [0.0, 0.3, 1.0], [[0.5], [0.75]]])
 def test_quantiles_are_numpys(method, q):
     x = np.random.default_rng(0).normal(size=(4, 5, 3))
@@ -119,6 +126,24 @@ def test_quantiles_with_nan_and_infinities():
 
 def test_the_parts_of_a_quantile_have_a_slope():
     assert gradient(lambda q: F.quantile(np.array([1.0, 2.0, 5.0]), q), 0.75) == 6.0
+
+    def weibull(q):
+        return F.quantile(np.array([1.0, 2.0, 5.0]), q, method="weibull")
+
+    assert gradient(weibull, 0.6) == 12.0
+    assert gradient(weibull, 0.1) == gradient(weibull, 0.9) == 0  # beyond the ends
+
+
+def test_the_elements_a_quantile_was_found_at_get_its_gradient():
+    def gradients_of(q, method):
+        return gradient(lambda x: F.quantile(x, q, method=method), [4, 1, 3, 2])
+
+    assert gradients_of(0.5, "averaged_inverted_cdf") == [0, 0, 0.5, 0.5]
+    assert gradients_of(0.4, "averaged_inverted_cdf") == [0, 0, 0, 1]
+    assert gradients_of(0.5, "inverted_cdf") == [0, 0, 0, 1]
+    assert gradients_of(0.375, "closest_observation") == [0, 0, 0, 1]
+    assert gradients_of(0.625, "closest_observation") == [0, 0, 0, 1]
+    assert gradients_of(0.0, "hazen") == [0, 1, 0, 0]
 
 
 # ---- running along an axis --------------------------------------------------------------------
@@ -685,6 +710,8 @@ MESSAGES = [
     (lambda: F.topk(ONES, 4), "topk: k is 4, axis 1 of x (2, 3) has 3 elements"),
     (lambda: F.quantile(ONES, 1.5), "quantile: q must lie between 0 and 1"),
     (lambda: F.percentile(ONES, -1), "percentile: q must lie between 0 and 100"),
+    (lambda: F.quantile(ONES, 0.5, weights=ONES), "quantile: weights came, which change the ranks"),
+    (lambda: np.nanpercentile(Variable(ONES), 5, weights=ONES), "nanpercentile: weights came"),
     (lambda: F.quantile(ONES, 0.5, method="best"), "quantile: method is 'best', one of linear"),
     (lambda: F.median(np.ones(0)), "median: x (0,) has no elements along axis None"),
     (lambda: F.diff(ONES, -1), "diff: n is -1, it must not be negative"),

@@ -304,6 +304,41 @@ def test_every_kind_of_index(index, expected):
     assert gradient(lambda x: x[index], x) == expected
 
 
+SEVERAL = np.random.default_rng(0).integers(-3, 3, (4, 6))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.complex128, np.int64])
+@pytest.mark.parametrize("width", [5, 1000], ids=["few", "many"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        SEVERAL,
+        (SEVERAL[0], SEVERAL),
+        (slice(None), SEVERAL[0]),
+        (slice(None), SEVERAL[:, :1], SEVERAL[0]),
+        (slice(None), slice(None), SEVERAL),
+        (SEVERAL[0], 2),
+        (SEVERAL[0].astype(np.int8), slice(1, 3)),
+        (1, SEVERAL[0]),
+        (SEVERAL[0], None),
+        (SEVERAL[0, :2], np.array([True, False, False, True])),
+    ],
+    ids=range(10),
+)
+def test_repeated_places_are_added_as_numpy_adds(index, width, dtype):
+    rng = np.random.default_rng(1)
+    expected = np.zeros((3, 4, width), dtype)
+    x = rng.integers(-9, 9, expected[index].shape).astype(dtype)
+    np.add.at(expected, index, x)
+    np.testing.assert_array_equal(F.scatter_to(x, index, expected.shape), expected)
+
+
+def test_a_place_outside_of_the_array_is_refused():
+    for index in (np.array([0, 3]), (slice(None), np.array([-5, 0])), (0, np.array([4]))):
+        with pytest.raises(IndexError, match=r"^scatter_to: x .*: an index is out of bounds"):
+            F.scatter_to(np.ones(1), index, (3, 4))
+
+
 def test_the_operations_that_choose_add_repeated_elements():
     x, twice = np.zeros((3, 2)), np.array([2, 2])
     assert gradient(lambda x: F.take(x, twice, axis=0), x) == [[0, 0], [0, 0], [2, 2]]

@@ -85,7 +85,7 @@ def names_of_array_modules(tree):
 SHARED_WITH_CUPY = {"fft", "lib", "linalg"}
 """Modules of NumPy and CuPy, beyond the contract: ``lib.stride_tricks`` views windows."""
 
-SOURCES = sorted(pathlib.Path(inspect.getfile(F)).parent.glob("*.py"))
+SOURCES = sorted(pathlib.Path(inspect.getfile(F)).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[path.stem for path in SOURCES])

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 import descend.functions as F
 from descend import Variable, gradients, vmap
 from descend.functions.images import columns
-from descend.functions.images.resampling import Resample
+from descend.functions.images.blending import Blend, Chosen
+from descend.functions.images.taps import Resample, Taps
+from descend.testing import check_derivatives
 
 rng = np.random.default_rng(0)
 
@@ -318,13 +320,60 @@ def test_a_resampling_and_its_rule_are_adjoint(length, taps, to, seed):
     weights = rng.normal(size=(taps, to)) * (rng.random((taps, to)) > 0.2)
     x, g = rng.normal(size=(2, length, 3)), rng.normal(size=(2, to, 3))
     v = Variable(x)
-    y = Resample(-2, length, places, weights)(v)
+    y = Resample(-2, Taps(length, places, weights))(v)
     (y * g).sum().backward()
     matrix = np.zeros((to, length))
     for t, i in np.ndindex(taps, to):
         matrix[i, places[t, i]] += weights[t, i]
     np.testing.assert_allclose(y.data, matrix @ x, atol=1e-12)
     np.testing.assert_allclose(v.grad.data, matrix.T @ g, atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [6, 400], ids=["by a matrix", "by taps"])
+@pytest.mark.parametrize("mode", ["linear", "nearest", "area"])
+def test_an_infinite_element_stays_where_it_counts(mode, length):
+    x = np.zeros((1, 1, length))
+    x[0, 0, 0], x[0, 0, 4] = np.inf, np.nan
+    y = F.interpolate(x, size=length // 2, mode=mode)[0, 0]
+    assert y[0] == np.inf and y[1] == 0 and np.isnan(y[2]) and np.all(y[3:] == 0)
+    v = Variable(np.zeros((1, 1, length // 2)))
+    [gv] = gradients(F.interpolate(v, size=length, mode=mode), v, [x])
+    assert gv.data[0, 0, 0] == np.inf and np.isnan(gv.data[0, 0, 2])
+    assert np.all(gv.data[0, 0, 3:] == 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.complex128])
+@pytest.mark.parametrize("length", [5, 300])
+def test_resamplings_of_other_dtypes(length, dtype):
+    x = random(2, 3, length).astype(dtype)
+    y = F.interpolate(x, size=7, mode="linear")
+    assert y.dtype == dtype
+    wide = np.float32 if dtype == np.float16 else dtype
+    np.testing.assert_allclose(y, F.interpolate(x.astype(wide), size=7, mode="linear"), rtol=2e-3)
+
+
+def test_what_lies_outside_does_not_look_at_the_image():
+    x = np.full((1, 1, 2, 2), np.inf)
+    grid = np.array([[[[-3.0, 0.0], [0.1, 0.1], [9.0, 9.0]]]])
+    for mode in ("bilinear", "nearest", "bicubic"):
+        y = F.grid_sample(x, grid, mode)[0, 0, 0]
+        assert y[0] == y[2] == 0 and not np.isfinite(y[1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 4)),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 100),
+)
+def test_sums_of_chosen_rows_and_their_derivatives(shape, count, seed):
+    rng = np.random.default_rng(seed)
+    chosen = Chosen(rng.integers(0, count + 1, shape), count)
+    x, weights = rng.normal(size=(count, 3)), rng.normal(size=shape)
+    matrix = np.zeros((shape[0], count + 1))
+    np.add.at(matrix, (np.arange(shape[0])[:, None], chosen.rows), weights)
+    np.testing.assert_allclose(Blend(chosen)(x, weights), matrix[:, :-1] @ x, atol=1e-12)
+    check_derivatives(lambda x, w: Blend(chosen)(x, w), x, weights, order=3)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

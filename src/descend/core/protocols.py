@@ -25,11 +25,12 @@ UFUNC_NAMES = {
 """What NumPy's and SciPy's ufuncs call themselves where the function has another name here."""
 
 OF_MODULES: dict[tuple[str | None, str], str] = {
+    ("numpy", "around"): "round",
     ("numpy.linalg", "norm"): "linalg_norm",
     ("numpy.linalg", "diagonal"): "linalg_diagonal",
     ("numpy.linalg", "trace"): "linalg_trace",
 }
-"""NumPy's functions that mean something else than those of the same name elsewhere."""
+"""NumPy's functions that have another name here, or mean something else than those of theirs."""
 
 
 def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -98,6 +98,8 @@ from descend.nn.padding import ReplicationPad3d as ReplicationPad3d
 from descend.nn.padding import ZeroPad1d as ZeroPad1d
 from descend.nn.padding import ZeroPad2d as ZeroPad2d
 from descend.nn.padding import ZeroPad3d as ZeroPad3d
+from descend.nn.parametrization import SpectralNorm as SpectralNorm
+from descend.nn.parametrization import WeightNorm as WeightNorm
 from descend.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from descend.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from descend.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d

@@ -27,6 +27,7 @@ from descend.transforms.batched import (
     row,
     using_levels,
 )
+from descend.transforms.indices import of_all, of_one_array
 
 Rule = Callable[[Any, Sequence[Any], Level], Any]
 
@@ -69,6 +70,10 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return enter
 
 
+def _differs(x: Any, level: Level) -> bool:
+    return isinstance(x, Batched) and x.level is level
+
+
 def again(function: Function, *xs: Any, **changed: Any) -> Any:
     """The same Function with some settings changed."""
     twin = copy.copy(function)
@@ -89,10 +94,16 @@ def _reduction(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return again(function, x.data, axis=axes)
 
 
-@rule("cumsum", "softmax", "log_softmax")
+@rule("cumsum", "cumprod", "logcumsumexp", "softmax", "log_softmax")
 def _along(function: Any, xs: Sequence[Any], level: Level) -> Any:
     [x] = xs
     return again(function, x.data, axis=function.axis % x.ndim + 1)
+
+
+@rule("line")
+def _line(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    knots, x = xs
+    return one_by_one(function, xs, level) if _differs(knots, level) else function(knots, x.data)
 
 
 @rule("straight_through")
@@ -163,66 +174,53 @@ def _pad(function: Any, xs: Sequence[Any], level: Level) -> Any:
 @rule("getitem")
 def _getitem(function: Any, xs: Sequence[Any], level: Level) -> Any:
     [x] = xs
-    index = _parts(function)
-    if not any(map(_is_array, index)):
-        return x.data[(slice(None), *index)]
-    places = _places(index, x.shape, level)
-    flat = F.reshape(repeated(x, level), (level.size, -1))
-    return flat[:, places] if _alike(index, level) else flat[_rows(places, level), places]
+    parts = _parts(function)
+    if _differs(x, level):
+        index, moved = of_all(parts, x.ndim, level)
+        y = F.getitem(x.data, index, function.distinct)
+    else:
+        index, moved = of_one_array(parts, x.ndim, level)
+        y = F.getitem(x, index)  # several examples may choose the same
+    return F.moveaxis(y, *moved) if moved else y
 
 
 @rule("scatter_to")
 def _scatter_to(function: Any, xs: Sequence[Any], level: Level) -> Any:
-    [x] = xs
-    index = _parts(function)
+    index, moved = of_all(_parts(function), len(function.shape), level)
+    x = repeated(xs[0], level)
+    x = F.moveaxis(x, *moved[::-1]) if moved else x
+    return F.scatter_to(x, index, (level.size, *function.shape), function.distinct)
+
+
+@rule("landing")
+def _landing(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    index, moved = of_all(_parts(function), len(function.shape), level)
     shape = (level.size, *function.shape)
-    if not any(map(_is_array, index)):
-        return F.scatter_to(x.data, (slice(None), *index), shape)
-    size = prod(function.shape)
-    places = _places(index, function.shape, level)
-    if _alike(index, level):
-        places = np.broadcast_to(places, (level.size, *places.shape))
-    places = _rows(places, level) * size + places
-    flat = F.reshape(repeated(x, level), (-1,))
-    return F.reshape(F.scatter_to(flat, places.reshape(-1), (level.size * size,)), shape)
+    chosen = np.zeros(F.getitem(np.broadcast_to(np.zeros((), bool), shape), index).shape, bool)
+    chosen = np.moveaxis(chosen, *moved) if moved else chosen
+    # Each example counts its values from 1, in the order they have without the others
+    each = np.arange(1, prod(chosen.shape[1:]) + 1).reshape(chosen.shape[1:])
+    each = np.broadcast_to(each, chosen.shape)
+    each = np.moveaxis(each, *moved[::-1]) if moved else each
+    return F.getitem(np.r_[0, each.reshape(-1)], again(function, index=index, shape=shape))
 
 
 def _parts(function: Any) -> tuple[Any, ...]:
     return function.index if isinstance(function.index, tuple) else (function.index,)
 
 
-def _is_array(part: Any) -> bool:
-    return isinstance(part, list | Batched) or getattr(part, "ndim", 0) > 0
-
-
-def _alike(index: tuple[Any, ...], level: Level) -> bool:
-    """Whether the index is the same for all examples."""
-    return not any(isinstance(part, Batched) and part.level is level for part in index)
-
-
-def _places(index: tuple[Any, ...], shape: tuple[int, ...], level: Level) -> np.ndarray:
-    """The places in the flattened array that the index chooses, for each example if they differ."""
-    places = np.arange(prod(shape)).reshape(shape)
-    if _alike(index, level):
-        return places[index]
-    return np.stack(
-        [
-            places[tuple(row(p, level)[i] if row(p, level) is not p else p for p in index)]
-            for i in range(level.size)
-        ]
-    )
-
-
-def _rows(places: np.ndarray, level: Level) -> np.ndarray:
-    """The number of each example, to be broadcast to its places."""
-    return np.arange(level.size).reshape(-1, *(1,) * (places.ndim - 1))
-
-
 # ---- what has leading axes of its own -----------------------------------------------------------
 
 
-@rule("inv", "det", "slogdet", "cholesky", "eigh", "eigvalsh", "svd", "svdvals", "qr", "pinv")
-def _matrices(function: Any, xs: Sequence[Any], level: Level) -> Any:
+OF_LEADING_AXES = """
+    fft ifft rfft irfft dct dst frames overlap_add resample
+    inv det slogdet cholesky eig eigvals eigh eigvalsh svd svdvals qr lu pinv expm logm sqrtm
+    """.split()
+"""What works along the last axes, counted from the end, and on any number in front of them."""
+
+
+@rule(*OF_LEADING_AXES)
+def _of_leading_axes(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return function(xs[0].data)
 
 
@@ -234,13 +232,43 @@ def _solve(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return F.squeeze(function(*aligned([x0, F.expand_dims(x1, -1)], level)), -1)
 
 
+@rule("solve_triangular", "solve_sylvester")
+def _matrices(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    return function(*aligned(xs, level))
+
+
+@rule("segment_max")
+def _segments(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    return F.moveaxis(function(F.moveaxis(xs[0].data, 0, 1)), 1, 0)
+
+
+@rule("sparse_matmul", "spsolve")
+def _sparse(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    data, x = xs
+    if not _differs(data, level):
+        return _by_columns(lambda x: function(data, x), x, level)
+    # The matrices of all examples along the diagonal of one
+    rows = F.reshape(repeated(x, level), (level.size * x.shape[0], *x.shape[1:]))
+    places = function.places.repeated(level.size)
+    y = again(function, F.reshape(data.data, (-1,)), rows, places=places)
+    return F.reshape(y, (level.size, y.shape[0] // level.size, *x.shape[1:]))
+
+
+def _by_columns(function: Callable[[Any], Any], x: Any, level: Level) -> Any:
+    """What takes (n, k) to (m, k), with the columns of all examples beside each other."""
+    rows = x.shape[0]
+    columns = F.reshape(F.moveaxis(x.data, 0, 1), (rows, -1))
+    y = function(columns)
+    return F.moveaxis(F.reshape(y, (y.shape[0], level.size, *x.shape[1:])), 1, 0)
+
+
 # ---- products -----------------------------------------------------------------------------------
 
 
 @rule("matmul")
 def _matmul(function: Any, xs: Sequence[Any], level: Level) -> Any:
     x0, x1 = xs
-    if not (isinstance(x1, Batched) and x1.level is level) and x1.ndim == 2:
+    if not _differs(x1, level) and x1.ndim == 2:
         if x0.ndim == 2:  # one product with the rows of all examples
             rows, inner = x0.shape
             y = F.matmul(F.reshape(x0.data, (level.size * rows, inner)), x1)
@@ -262,9 +290,40 @@ def _linear(function: Any, xs: Sequence[Any], level: Level) -> Any:
     return row(y if bias is None else y + bias, level)
 
 
+@rule("convolve")
+def _convolve(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    """Every example as a channel with a kernel of its own."""
+    floating = np.result_type(*(x.dtype for x in xs)).kind in "fc"
+    if not floating or xs[0].size * xs[1].size > 1 << 15:  # NumPy's own loop costs more than ours
+        return one_by_one(function, xs, level)
+    long, short = sorted(xs, key=lambda x: -x.size)
+    n, m = long.size, short.size
+    kernels = F.reshape(F.flip(repeated(short, level), -1), (level.size, 1, m))
+    lines = F.reshape(repeated(long, level), (1, level.size, n))
+    y = F.conv1d(lines, kernels, padding=m - 1, groups=level.size)[0]
+    start, size = {
+        "full": (0, n + m - 1),
+        "same": ((m - 1) // 2, n),
+        "valid": (m - 1, n - m + 1),
+    }[function.mode]
+    return y[:, start : start + size]
+
+
+@rule("convolution", "transposed_convolution")
+def _convolution(function: Any, xs: Sequence[Any], level: Level) -> Any:
+    """Where the weights differ, the examples are groups of channels."""
+    x, weight, *bias = xs
+    if not _differs(weight, level) and not any(_differs(b, level) for b in bias):
+        return _images(function, xs, level)
+    x, weight = repeated(x, level), repeated(weight, level)
+    bias = [F.reshape(repeated(b, level), (-1,)) for b in bias]
+    x = F.flatten(F.moveaxis(x, 0, 1), 1, 2)
+    y = again(function, x, F.flatten(weight, 0, 1), *bias, groups=function.groups * level.size)
+    y = F.reshape(y, (y.shape[0], level.size, y.shape[1] // level.size, *y.shape[2:]))
+    return F.moveaxis(y, 1, 0)
+
+
 @rule(
-    "convolution",
-    "transposed_convolution",
     "max_pool",
     "window_sum",
     "window_spread",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,15 @@ from descend.functions.registry import Sample, composition, primitive
 
 ROWS = np.array([[0, 2, 0], [1, 1, 1]])
 
+SPARSE = 1 << 14
+"""From so many elements on SciPy's sparse matrices, whose import takes time, add rows."""
+
 
 class GetItem(Function):
     """x[index], for anything that NumPy takes as an index.
 
-    Elements chosen more than once get the sum of their gradients.
+    Elements chosen more than once get the sum of their gradients. With ``distinct`` the caller
+    knows that there are none.
 
     >>> x = Variable(np.array([1.0, 2.0, 3.0]))
     >>> x[[0, 0, 2]].sum().backward()
@@ -39,21 +44,25 @@ class GetItem(Function):
         Sample((3, 2), (Ellipsis, None, 0)),
         Sample((), index=()),
         Sample((3, 2), (slice(0, 0),)),
+        Sample((2, 3), (np.array([1, 0]), np.array([2, 2])), distinct=True),
     )
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, distinct: bool = False) -> None:
         self.index = _without_variables(index)
+        self.distinct = distinct
 
     def forward(self, x):
-        _check_examples(self.index)
+        check_examples(self.index)
         return x[self.index]
 
     def backward(self, gy, *, x_shape):
-        return F.scatter_to(gy, self.index, x_shape)
+        return F.scatter_to(gy, self.index, x_shape, self.distinct)
 
 
 class ScatterTo(Function):
     """Zeros of ``shape`` with x added at ``index``: the adjoint of x[index].
+
+    With ``distinct`` the caller knows that no place is chosen twice.
 
     >>> F.scatter_to(np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), (3,))
     array([3., 3., 0.])
@@ -64,21 +73,27 @@ class ScatterTo(Function):
         Sample((3,), (slice(None), 1), shape=(3, 4)),
         Sample((2,), np.array([True, False, True]), shape=(3,)),
         Sample((2,), (np.array([0, 0]), np.array([1, 1])), shape=(2, 2)),
+        Sample((2, 2, 3), (slice(None), np.array([1, 1])), shape=(2, 4, 3)),
+        Sample((3,), np.array([2, 0, 3]), shape=(4,), distinct=True),
     )
 
-    def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, index: Any, shape: tuple[int, ...], distinct: bool = False) -> None:
         self.index = _without_variables(index)
         self.shape = tuple(shape)
+        self.distinct = distinct
 
     def forward(self, x):
-        _check_examples(self.index)
+        check_examples(self.index)
         half = x.dtype == np.float16  # summed in float32
         y = get_array_module(x).zeros(self.shape, np.float32 if half else x.dtype)
-        _add_at(y, self.index, x)
+        if self.distinct:
+            y[self.index] = x
+        else:
+            _add_at(y, self.index, x)
         return y.astype(np.float16) if half else y
 
     def backward(self, gy):
-        return F.getitem(gy, self.index)
+        return F.getitem(gy, self.index, self.distinct)
 
 
 class Where(Function):
@@ -217,7 +232,7 @@ def _without_variables(index: Any) -> Any:
     return array_of(index) if isinstance(index, Variable) else index
 
 
-def _check_examples(index: Any) -> None:
+def check_examples(index: Any) -> None:
     """Let an index that differs from example to example do the call."""
     for part in index if type(index) is tuple else (index,):
         if isinstance(part, Overriding):
@@ -241,21 +256,57 @@ def _add_at(y: Array, index: Any, x: Array) -> None:
     arrays = [part for part in parts if hasattr(part, "dtype") and part.ndim > 0]
     if all(part.dtype == bool for part in arrays) and len(arrays) <= 1:
         y[index] = x  # slices and a mask choose nothing twice
-    elif len(parts) == 1 and isinstance(y, np.ndarray):
-        _add_rows(y, parts[0], x)
-    else:
+        return
+    whole = next(i for i, part in enumerate(parts) if not _is_whole(part))
+    chosen = parts[whole:]
+    if not isinstance(y, np.ndarray) or not all(map(_is_number, chosen)):
         get_array_module(y).add.at(y, index, x)
+        return
+    front, back = y.shape[:whole], y.shape[whole + len(chosen) :]
+    rows, lengths = _rows(chosen, y.shape[whole:]), y.shape[whole : whole + len(chosen)]
+    x = np.broadcast_to(x, (*front, *rows.shape, *back))
+    if not x.size:
+        return
+    if whole:  # the same rows of every part
+        starts = np.arange(prod(front)) * prod(lengths)
+        rows = np.add.outer(starts, rows)
+    _add_rows(y.reshape(-1, prod(back)), rows.reshape(-1), x.reshape(-1, prod(back)))
+
+
+def _is_whole(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _is_number(part: Any) -> bool:
+    kind = part.dtype.kind if hasattr(part, "dtype") else type(part).__name__
+    return kind in ("i", "u", "int")
+
+
+def _rows(parts: tuple[Any, ...], lengths: tuple[int, ...]) -> np.ndarray:
+    """The numbers of what the parts choose from as many leading axes, seen as one axis."""
+    rows: Any = 0
+    for axis, (part, length) in enumerate(zip(parts, lengths, strict=False)):
+        part = np.asarray(part)
+        least, most = (int(part.min()), int(part.max())) if part.size else (0, -1)
+        if least < -length or most >= length:
+            raise IndexError(f"an index is out of bounds for axis {axis} with size {length}")
+        part = part.astype(np.intp, copy=False)  # a small type may not hold the length
+        part = np.where(part < 0, part + length, part) if least < 0 else part
+        rows = rows * length + part if axis else part
+    return rows
 
 
 def _add_rows(y: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """Add rows of x to rows of y: sorted and summed in runs, many times faster than add.at."""
-    if rows.size == 0:
+    """Add the rows of x (n, k) to those of y (m, k), which is zeros."""
+    if x.size < SPARSE or x.shape[1] == 1 or y.dtype.kind not in "fc":
+        k = x.shape[1]
+        places = rows if k == 1 else np.add.outer(rows * k, np.arange(k)).reshape(-1)
+        np.add.at(y.reshape(-1), places, x.reshape(-1).astype(y.dtype, copy=False))
         return
-    if rows.min() < -len(y) or rows.max() >= len(y):
-        raise IndexError(f"an index is out of bounds for axis 0 with size {len(y)}")
-    rows = rows.ravel().astype(np.intp) % len(y)  # a small type may not hold len(y)
-    x = x.reshape(rows.size, *y.shape[1:])
-    order = np.argsort(rows, kind="stable")
-    rows = rows[order]
-    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
-    y[rows[starts]] = np.add.reduceat(x[order], starts, axis=0)
+    # The product with a matrix that has a 1 in the column of each row of x: no more than additions
+    import scipy.sparse  # pyright: ignore[reportMissingTypeStubs]
+
+    n = len(rows)
+    ones, starts = np.ones(n, y.dtype), np.arange(n + 1)
+    chosen = scipy.sparse.csc_array((ones, rows, starts), shape=(len(y), n))
+    y[...] = chosen @ x.astype(y.dtype, copy=False)

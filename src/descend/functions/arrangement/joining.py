@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.function import as_operand
+from descend.core.function import NUMBERS, as_operand
 from descend.functions.axis import along, axis_of
 from descend.functions.kinds import beside
 from descend.functions.registry import Sample, composition
@@ -67,6 +67,60 @@ def _some(name: str, xs: Any) -> list[Any]:
     if not xs:
         raise ValueError(f"{name}: no arrays came, at least one is needed")
     return xs
+
+
+@composition(
+    Sample([[(2, 2), (2, 1)], [(1, 3)]]),
+    Sample([(2,), 1.5, ()]),
+    Sample((2,)),
+    Sample([[()], [2.0]]),
+)
+def block(arrays):
+    """An array put together from nested lists of blocks.
+
+    The arrays of the innermost lists stand beside each other along the last axis, these along the
+    one before it, and so on; missing axes are put in front. All lists must be as deep.
+
+    >>> F.block([[np.eye(2), np.zeros((2, 1))], [np.ones((1, 3))]])
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [1., 1., 1.]])
+    """
+    if not isinstance(arrays, list | tuple):
+        return F.copy(as_operand(arrays))
+    depth, leaves = _depth_and_leaves(arrays)
+    blocks = [leaf for leaf in leaves if not isinstance(leaf, NUMBERS)]
+    ndim = max(depth, *(block.ndim for block in blocks), 0)
+    zero = None
+    if blocks:  # numbers do not promote them
+        dtype = np.result_type(*(getattr(leaf, "dtype", leaf) for leaf in leaves))
+        zero = beside(blocks[0], np.zeros((), dtype))
+    return _joined(arrays, depth, ndim, zero)
+
+
+def _joined(part: Any, depth: int, ndim: int, zero: Any) -> Any:
+    """The array that nested lists make, with so many axes; numbers become like ``zero``."""
+    if depth:
+        parts = [_joined(inner, depth - 1, ndim, zero) for inner in part]
+        return F.concatenate(parts, axis=-depth)
+    x = zero + part if isinstance(part, NUMBERS) and zero is not None else as_operand(part)
+    return x if x.ndim == ndim else F.reshape(x, (*(1,) * (ndim - x.ndim), *x.shape))
+
+
+def _depth_and_leaves(part: Any) -> tuple[int, list[Any]]:
+    """How deep lists are nested, and what is in them."""
+    if isinstance(part, tuple):
+        raise TypeError("block: a tuple came, blocks stand in lists")
+    if not isinstance(part, list):
+        return 0, [part if isinstance(part, NUMBERS) else as_operand(part)]
+    found = [_depth_and_leaves(inner) for inner in _some("block", part)]
+    depths = {depth for depth, _ in found}
+    if len(depths) > 1:
+        raise ValueError(
+            f"block: lists of the depths {sorted(depths)} stand beside each other, all must be as "
+            f"deep"
+        )
+    return depths.pop() + 1, [leaf for _, leaves in found for leaf in leaves]
 
 
 @composition(Sample((2, 3), (2,)), Sample((2, 3), (1, 3), axis=0), Sample((2,), 1.5))

@@ -13,7 +13,7 @@ from descend import functions as F
 from descend.core.arrays import as_array, get_array_module
 from descend.core.function import Function, as_operand
 from descend.core.variable import array_of
-from descend.functions.arrangement.indexing import places_along_axis
+from descend.functions.arrangement.indexing import check_examples, places_along_axis
 from descend.functions.axis import axis_of
 from descend.functions.kinds import beside
 from descend.functions.registry import Sample, composition
@@ -93,6 +93,7 @@ class Landing(Function):
         self.shape = shape
 
     def forward(self):
+        check_examples(self.index)
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         numbers = get_array_module(0, *parts).zeros(self.shape, np.int64)
         chosen = numbers[self.index]

@@ -374,6 +374,20 @@ def swapaxes(x, axis1, axis2):
     return transpose(x, tuple(order))
 
 
+@composition(Sample((2, 3)), Sample((2, 3, 4)), Sample((0, 2)))
+def matrix_transpose(x):
+    """The last two axes exchanged: each matrix (..., m, n) transposed.
+
+    >>> F.matrix_transpose(np.array([[1.0, 2.0]]))
+    array([[1.],
+           [2.]])
+    """
+    x = as_operand(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: x {x.shape} came, matrices (..., m, n) are needed")
+    return swapaxes(x, -1, -2)
+
+
 @composition(Sample((2, 3, 4), 0, -1), Sample((2, 3, 4), source=(0, 1), destination=(-1, 0)))
 def moveaxis(x, source, destination):
     """x with some axes moved to other places, the rest in their order.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -10,9 +12,10 @@ import numpy as np
 from descend import functions as F
 from descend.core.arrays import as_array
 from descend.core.errors import shape_of
+from descend.core.function import Function
 from descend.core.variable import array_of
 from descend.functions.images.pooling import MaxPool, WindowSum, indices_of_largest, smallest
-from descend.functions.images.resampling import Resample
+from descend.functions.images.taps import Resample, Taps
 from descend.functions.images.windows import Lengths, Windows, as_it_came, image_batch, per_axis
 from descend.functions.registry import Sample, composition
 
@@ -174,6 +177,14 @@ def _windows(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return places, sizes[:, None]
 
 
+@lru_cache
+def _means(length: int, count: int) -> Taps:
+    """The means of the windows."""
+    places, sizes = _windows(length, count)
+    weights = np.where(np.arange(places.shape[1]) < sizes, 1 / sizes, 0)
+    return Taps(length, places.T, weights.T)
+
+
 def _adaptive_avg(operation: str, axes: int, x: Any, output_size: Any) -> Any:
     """The means of windows over ``axes`` spatial axes."""
     x, alone = image_batch(operation, x, axes)
@@ -184,13 +195,11 @@ def _adaptive_avg(operation: str, axes: int, x: Any, output_size: Any) -> Any:
     windows = _even_windows(lengths, counts)
     if set(counts) == {1}:
         x = F.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True)
-    elif windows is not None:
+    elif windows is not None and not isinstance(array_of(x), np.ndarray):  # one loop, elsewhere
         x = WindowSum(windows)(x) / prod(windows.size)
     else:  # a mean of means, axis by axis
         for axis, (length, count) in enumerate(zip(lengths, counts, strict=True)):
-            places, sizes = _windows(length, count)
-            weights = np.where(np.arange(places.shape[1]) < sizes, 1 / sizes, 0)
-            x = Resample(axis - axes, length, places.T, weights.T)(x)
+            x = Resample(axis - axes, _means(length, count))(x)
     return as_it_came(x, alone)
 
 
@@ -201,11 +210,68 @@ def _adaptive_max(operation: str, axes: int, x: Any, output_size: Any, return_in
     counts = _lengths(operation, x, axes, output_size)
     windows = _even_windows(lengths, counts)
     parts = [_windows(length, count) for length, count in zip(lengths, counts, strict=True)]
-    y = _uneven_max(x, parts) if windows is None else MaxPool(windows)(x)
+    if isinstance(array_of(x), np.ndarray):
+        y = AdaptiveMax(counts)(x)
+    else:
+        y = _uneven_max(x, parts) if windows is None else MaxPool(windows)(x)
     y = as_it_came(y, alone)
     if not return_indices:
         return y
     return y, as_it_came(indices_of_largest(array_of(x), [places for places, _ in parts]), alone)
+
+
+class AdaptiveMax(Function):
+    """The largest of windows, ``counts`` along the spatial axes, of NumPy's arrays.
+
+    Axis by axis: the largest of a window is that of the largest of its rows.
+    """
+
+    needs_values = True
+
+    def __init__(self, counts: Lengths) -> None:
+        self.counts = counts
+
+    def forward(self, x):
+        stages = [x]
+        for axis in range(x.ndim - 1, 1, -1):
+            places, _ = _windows(x.shape[axis], self.counts[axis - 2])
+            first, *others = (np.take(stages[-1], tap, axis=axis) for tap in places.T)
+            for part in others:
+                np.maximum(first, part, out=first)
+            stages.append(first)
+        self.keep(stages=stages)
+        return stages[-1]
+
+    def backward(self, gy, *, stages):
+        # Which elements are the largest is a constant to the next derivative.
+        windows, elements = self._largest(stages)
+        sharers = np.maximum(np.bincount(windows, minlength=gy.size), 1)
+        share = F.ravel(gy) / sharers.astype(gy.dtype)
+        gx = F.scatter_to(F.getitem(share, windows), elements, (stages[0].size,))
+        return F.reshape(gx, stages[0].shape)
+
+    def _largest(self, stages: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the windows, and of an element in each that is its largest.
+
+        A window comes as often as it has such elements; NaN is none.
+        """
+        windows = elements = np.arange(stages[-1].size)
+        for axis, (after, before) in enumerate(pairwise(stages[::-1]), start=2):
+            places, sizes = _windows(before.shape[axis], after.shape[axis])
+            rest = prod(after.shape[axis + 1 :])
+            outer, inner = np.divmod(elements, rest)
+            lead, window = np.divmod(outer, after.shape[axis])
+            row = lead[:, None] * before.shape[axis] + places[window]
+            tried = row * rest + inner[:, None]
+            found = before.reshape(-1)[tried] == after.reshape(-1)[elements][:, None]
+            found &= np.arange(places.shape[1]) < sizes[window]  # not what a window has again
+            one, tap = np.nonzero(found)
+            windows, elements = windows[one], tried[one, tap]
+        return windows, elements
+
+    def like(self, x):
+        """What a recorder needs to know."""
+        return np.zeros((*x.shape[:2], *self.counts), x.dtype)
 
 
 def _uneven_max(x: Any, parts: list[tuple[np.ndarray, np.ndarray]]) -> Any:
@@ -213,7 +279,7 @@ def _uneven_max(x: Any, parts: list[tuple[np.ndarray, np.ndarray]]) -> Any:
     shape = x.shape[:2]
     own = np.ones((), bool)
     for axis, (places, sizes) in enumerate(parts):
-        x = Resample(axis - len(parts), x.shape[2 + axis], places.reshape(1, -1))(x)
+        x = Resample(axis - len(parts), Taps(x.shape[2 + axis], places.reshape(1, -1)))(x)
         shape = (*shape, *places.shape)
         own = np.multiply.outer(own, np.arange(places.shape[1]) < sizes)
     # What a window has again must not get a share of its gradient

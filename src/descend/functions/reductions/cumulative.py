@@ -184,6 +184,46 @@ def _line(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
     return x, axis_of(name, axis, x.ndim)
 
 
+INITIAL = (Sample((3,)), Sample((2, 3), axis=-1), Sample((3, 2), axis=0, include_initial=True))
+
+
+@composition(*INITIAL)
+def cumulative_sum(x, *, axis=None, include_initial=False):
+    """The array API's `cumsum`: ``axis`` is needed but where x has one only.
+
+    With ``include_initial`` the sum of no elements, 0, stands in front.
+
+    >>> F.cumulative_sum(np.array([1.0, 2.0]), include_initial=True)
+    array([0., 1., 3.])
+    """
+    return _with_initial("cumulative_sum", F.cumsum, 0, x, axis, include_initial)
+
+
+@composition(*INITIAL)
+def cumulative_prod(x, *, axis=None, include_initial=False):
+    """The array API's `cumprod`: ``axis`` is needed but where x has one only.
+
+    With ``include_initial`` the product of no elements, 1, stands in front.
+
+    >>> F.cumulative_prod(np.array([3.0, 2.0]), include_initial=True)
+    array([1., 3., 6.])
+    """
+    return _with_initial("cumulative_prod", cumprod, 1, x, axis, include_initial)
+
+
+def _with_initial(name: str, running: Any, initial: int, x: Any, axis: Any, included: bool) -> Any:
+    """What runs along an axis, behind what it is of no elements."""
+    x = as_operand(x)
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"{name}: axis is needed for x {x.shape}, which has {x.ndim} axes")
+    axis = axis_of(name, 0 if axis is None else axis, x.ndim)
+    y = running(x, axis)
+    if not included:
+        return y
+    shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
+    return F.concatenate([beside(x, np.full(shape, initial, y.dtype)), y], axis)
+
+
 # ---- extremes ---------------------------------------------------------------------------------
 
 

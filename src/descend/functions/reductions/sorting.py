@@ -14,6 +14,7 @@ import numpy as np
 from descend import functions as F
 from descend.core.function import as_operand
 from descend.core.variable import Variable, array_of
+from descend.functions.arrangement.indexing import places_along_axis
 from descend.functions.axis import along, axes_of, axis_of
 from descend.functions.kinds import beside
 from descend.functions.registry import Sample, composition
@@ -38,7 +39,13 @@ def sort(x, axis=-1):
     if axis is None:
         x, axis = F.ravel(x), 0
     axis = axis_of("sort", axis, x.ndim)
-    return F.take_along_axis(x, F.argsort(x, axis=axis, kind="stable"), axis)
+    return _chosen_once(x, F.argsort(x, axis=axis, kind="stable"), axis)
+
+
+def _chosen_once(x: Any, indices: Any, axis: int) -> Any:
+    """The elements at indices along an axis that differ in each line: gradients are not summed."""
+    places = places_along_axis("sort", array_of(indices), x.shape, axis)
+    return F.getitem(x, places, distinct=True)
 
 
 @composition(
@@ -67,13 +74,29 @@ def topk(x, k, axis=-1, largest=True):
     else:
         order = F.argsort(values, axis=axis, kind="stable")
     indices = order[front]
-    y = F.take_along_axis(x, indices, axis)
+    y = _chosen_once(x, indices, axis)
     return y, Variable(indices, requires_grad=False) if isinstance(x, Variable) else indices
 
 
 # ---- ranks ------------------------------------------------------------------------------------
 
-METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+BETWEEN = {
+    "linear": (1.0, 1.0),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+"""The methods that draw lines from element to element, with the constants a and b of the rank."""
+
+AT_ONE = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
+"""The methods that choose one element."""
+
+HALFWAY = ("midpoint", "averaged_inverted_cdf")
+"""The methods that choose one element, or the middle of two."""
+
+METHODS = (*BETWEEN, *AT_ONE, *HALFWAY)
 
 
 @composition(
@@ -83,30 +106,50 @@ METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
     Sample((4,), [0.4, 0.45], method="midpoint"),
     Sample((4,), 0.4, method="nearest"),
     Sample((5,), (2,), low=0.05, high=0.95),
+    Sample((5,), (3,), low=0.25, high=0.75, method="median_unbiased"),
+    Sample((2, 4), [0.05, 0.25, 0.3], axis=1, method="averaged_inverted_cdf"),
 )
-def quantile(x, q, axis=None, method="linear", keepdims=False):
+def quantile(x, q, axis=None, method="linear", keepdims=False, *, weights=None):
     """The value below which the part ``q`` (0 to 1) of the elements over ``axis`` lies.
 
-    It lies between the two elements whose ranks are next to q * (n - 1): on the line between them
-    ("linear"), at one of them ("lower", "higher", "nearest") or halfway ("midpoint"). These two
-    get the gradient, of equal elements those that a stable sort puts there; ``q`` gets one, too.
-    A NaN makes the answer NaN, with gradient 0. Several q give a first axis, as in NumPy.
+    It is found by its rank among the n elements in order, counted from 0, in one of the ways that
+    NumPy has from R. Hyndman, Y. Fan, "Sample quantiles in statistical packages", 1996,
+    doi:10.1080/00031305.1996.10473566:
+
+    - on the line between the elements next to the rank n q + a + q (1 - a - b) - 1: "linear"
+      (a = b = 1), "interpolated_inverted_cdf" (a = 0, b = 1), "hazen" (both 1/2), "weibull" (0),
+      "median_unbiased" (1/3), "normal_unbiased" (3/8);
+    - next to that of "linear": the element below ("lower") or above ("higher") it, the nearest
+      ("nearest", the even one of two), or the middle of both ("midpoint");
+    - next to n q - 1: the element from there on ("inverted_cdf"), the middle of the two where it
+      is a whole number ("averaged_inverted_cdf"), or the nearest element, the odd one of two
+      ("closest_observation").
+
+    The elements it was found at get the gradient, of equal ones those that a stable sort puts
+    there; ``q`` gets one, too, from the lines. A NaN makes the answer NaN, with gradient 0.
+    Several q give a first axis, as in NumPy, whose ``weights`` are not known here.
 
     >>> x = Variable(np.array([4.0, 1.0, 3.0]))
     >>> F.quantile(x, 0.25).backward()
     >>> x.grad
     Variable([0.  0.5 0.5])
     """
+    _refuse_weights("quantile", weights)
     return _quantile("quantile", x, q, axis, method, keepdims, skips=False)
 
 
-@composition(Sample((5,), 30.0), Sample((3, 4), np.array([10.0, 90.0]), axis=1))
-def percentile(x, q, axis=None, method="linear", keepdims=False):
+@composition(
+    Sample((5,), 30.0),
+    Sample((3, 4), np.array([10.0, 90.0]), axis=1),
+    Sample((5,), 30.0, method="hazen"),
+)
+def percentile(x, q, axis=None, method="linear", keepdims=False, *, weights=None):
     """The `quantile` of q / 100.
 
     >>> F.percentile(np.array([1.0, 2.0, 3.0]), 50)
     array(2.)
     """
+    _refuse_weights("percentile", weights)
     q = as_operand(q) / 100
     return _quantile("percentile", x, q, axis, method, keepdims, skips=False)
 
@@ -138,23 +181,29 @@ def nanmedian(x, axis=None, keepdims=False):
     return _quantile("nanmedian", x, 0.5, axis, "linear", keepdims, skips=True)
 
 
-@composition(Sample((2, 3), 0.3), Sample(HOLES, np.array([0.2, 0.7]), axis=1))
-def nanquantile(x, q, axis=None, method="linear", keepdims=False):
+@composition(
+    Sample((2, 3), 0.3),
+    Sample(HOLES, np.array([0.2, 0.7]), axis=1),
+    Sample(HOLES, 0.6, axis=1, method="weibull"),
+)
+def nanquantile(x, q, axis=None, method="linear", keepdims=False, *, weights=None):
     """The `quantile` of what is not NaN; NaN with gradient 0 where there is nothing else.
 
     >>> F.nanquantile(np.array([1.0, np.nan, 3.0]), 0.25)
     array(1.5)
     """
+    _refuse_weights("nanquantile", weights)
     return _quantile("nanquantile", x, q, axis, method, keepdims, skips=True)
 
 
 @composition(Sample((2, 3), 30.0), Sample(HOLES, np.array([20.0, 70.0]), axis=1))
-def nanpercentile(x, q, axis=None, method="linear", keepdims=False):
+def nanpercentile(x, q, axis=None, method="linear", keepdims=False, *, weights=None):
     """The `nanquantile` of q / 100.
 
     >>> F.nanpercentile(np.array([1.0, np.nan, 3.0]), 25)
     array(1.5)
     """
+    _refuse_weights("nanpercentile", weights)
     q = as_operand(q) / 100
     return _quantile("nanpercentile", x, q, axis, method, keepdims, skips=True)
 
@@ -187,23 +236,62 @@ def _check_parts(name: str, q: Any) -> None:
         raise ValueError(f"{name}: q must lie between 0 and {limit}")
 
 
+def _refuse_weights(name: str, weights: Any) -> None:
+    """ValueError for the weights that NumPy's function of this name takes."""
+    if weights is not None:
+        raise ValueError(
+            f"{name}: weights came, which change the ranks and are not known here; leave them out, "
+            f"or repeat each element as often as it counts"
+        )
+
+
 def _of_lines(lines: Any, q: Any, method: str, skips: bool) -> Any:
     """The quantiles (..., Q) of lines (..., N)."""
     missing = F.sum(F.isnan(array_of(lines)), axis=-1, keepdims=True)
     last = F.maximum(lines.shape[-1] - missing - 1, 0) if skips else lines.shape[-1] - 1
     void = missing == lines.shape[-1] if skips else missing > 0
-    place = F.reshape(beside(lines, q), (1,) * (lines.ndim - 1) + (-1,)) * last
+    place = _rank(F.reshape(beside(lines, q), (1,) * (lines.ndim - 1) + (-1,)), last, method)
     rank = array_of(place)
-    if method == "nearest":  # the even one of two that are as near
-        rank = F.round(rank)
-    below = (F.ceil if method == "higher" else F.floor)(rank).astype(np.int64)
+    below = F.floor(rank)
     ordered = sort(lines)
-    y = F.take_along_axis(ordered, below, -1)
-    if method in ("linear", "midpoint"):
-        above = F.take_along_axis(ordered, F.minimum(below + 1, last), -1)
-        part = place - below if method == "linear" else 0.5 * (rank != below)
-        y = _between(y, above, F.astype(part, lines.dtype))
+
+    def element(number: Any) -> Any:
+        held = F.minimum(F.maximum(number, 0), last)  # some ranks lie beyond the ends
+        return F.take_along_axis(ordered, held.astype(np.int64), -1)
+
+    if method in AT_ONE:
+        y = element(_chosen(rank, below, method))
+    else:
+        if method in BETWEEN:
+            part = place - below
+        else:
+            part = F.where(rank == below, *((0, 0.5) if method == "midpoint" else (0.5, 1)))
+        y = _between(element(below), element(below + 1), F.astype(part, lines.dtype))
     return F.where(void, np.nan, y)
+
+
+def _rank(q: Any, last: Any, method: str) -> Any:
+    """Where the quantiles lie among the elements 0 to ``last`` in order."""
+    if "inverted_cdf" == method.removeprefix("averaged_"):
+        return q * (last + 1) - 1
+    if method == "closest_observation":
+        return q * (last + 1) - 1.5
+    a, b = BETWEEN.get(method, (1, 1))
+    if a == b == 1:
+        return q * last  # the same without rounding
+    return q * (last + 1) + (a + q * (1 - a - b)) - 1
+
+
+def _chosen(rank: Any, below: Any, method: str) -> Any:
+    """The number of the element that a method chooses by its rank."""
+    if method == "lower":
+        return below
+    if method == "nearest":
+        return F.round(rank)
+    if method == "closest_observation":  # whose rank lies 1/2 lower
+        odd = below - 2 * F.floor(below / 2) == 1
+        return F.where(F.logical_and(rank == below, odd), below, below + 1)
+    return F.ceil(rank)
 
 
 def _between(x0: Any, x1: Any, part: Any) -> Any:

@@ -15,7 +15,8 @@ transform", 1974, doi:10.1109/T-C.1974.223784, has type 2):
 Types 2 and 3 are inverse to each other, 1 and 4 to themselves, but for the factor 2N (2N - 2 for
 dct 1, 2N + 2 for dst 1). ``norm`` says where it goes: "backward" into the inverse, "forward" into
 the transform, "ortho" as its root into both; there some elements get roots of 2, too, so that the
-transform is orthogonal: the inverse is the transpose. ``n`` cuts the input or pads it with zeros.
+transform is orthogonal: the inverse is the transpose. ``n``, and ``s`` for several axes, cut the
+input or pad it with zeros.
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ from descend.core.arrays import get_array_module
 from descend.core.function import Function, as_operand
 from descend.functions.axis import axis_of
 from descend.functions.registry import Sample, composition
-from descend.functions.signals.fft import OPPOSITE, known_norm, resized, weighted
+from descend.functions.signals.fft import (
+    OPPOSITE,
+    axes_and_sizes,
+    known_norm,
+    resized,
+    weighted,
+)
 
 INVERSE = {1: 1, 2: 3, 3: 2, 4: 4}
 """For each type that of the inverse and of the transpose."""
@@ -151,6 +158,75 @@ def idst(x, type=2, n=None, axis=-1, norm="backward"):
     array([1., 2., 4.])
     """
     return _inverse("idst", DST, x, type, n, axis, norm)
+
+
+# ---- several axes -----------------------------------------------------------------------------
+
+SEVERAL = (
+    Sample((2, 3)),
+    Sample((3, 2, 2), type=1, axes=(0, -1), norm="ortho"),
+    Sample((2, 3), type=3, s=(3, 2), norm="forward"),
+)
+
+
+@composition(*SEVERAL, Sample((2, 3), type=4, s=(4,), complex=True))
+def dctn(x, type=2, s=None, axes=None, norm="backward"):
+    """The discrete cosine transform along ``axes``, all of them if None.
+
+    With ``s``, one length for each axis, None stands for the last axes.
+
+    >>> F.dctn(np.array([[1.0, 1.0], [1.0, 1.0]]), norm="ortho")
+    array([[2., 0.],
+           [0., 0.]])
+    """
+    return _along_several("dctn", dct, x, type, s, axes, norm)
+
+
+@composition(*SEVERAL)
+def idctn(x, type=2, s=None, axes=None, norm="backward"):
+    """The inverse of `dctn`.
+
+    >>> F.idctn(F.dctn(np.array([[1.0, 2.0], [4.0, 8.0]])))
+    array([[1., 2.],
+           [4., 8.]])
+    """
+    return _along_several("idctn", idct, x, type, s, axes, norm)
+
+
+@composition(*SEVERAL)
+def dstn(x, type=2, s=None, axes=None, norm="backward"):
+    """The discrete sine transform along ``axes``, all of them if None.
+
+    With ``s``, one length for each axis, None stands for the last axes.
+
+    >>> F.dstn(np.array([[1.0, 2.0], [3.0, 4.0]]), type=4, s=(1, 1), norm="ortho").round(8)
+    array([[1.]])
+    """
+    return _along_several("dstn", dst, x, type, s, axes, norm)
+
+
+@composition(*SEVERAL)
+def idstn(x, type=2, s=None, axes=None, norm="backward"):
+    """The inverse of `dstn`.
+
+    >>> F.idstn(F.dstn(np.array([[1.0, 2.0], [4.0, 8.0]])))
+    array([[1., 2.],
+           [4., 8.]])
+    """
+    return _along_several("idstn", idst, x, type, s, axes, norm)
+
+
+def _along_several(
+    name: str, transform: Any, x: Any, type: int, s: Any, axes: Any, norm: Any
+) -> Any:
+    """The transforms along several axes, one after the other."""
+    x = as_operand(x)
+    for axis, n in zip(*axes_and_sizes(name, x, s, axes), strict=True):
+        x = transform(x, type, n, axis, norm)
+    return x
+
+
+# ---- one axis of any length -------------------------------------------------------------------
 
 
 def _transform(name: str, kind: Any, x: Any, type: int, n: Any, axis: int, norm: Any) -> Any:

@@ -357,14 +357,14 @@ def rfftfreq(n: int, d: float = 1.0) -> np.ndarray:
 def _full(name: str, kind: Any, x: Any, s: Any, axes: Any, norm: Any) -> Any:
     """A transform of complex numbers along axes of any lengths."""
     x, norm = as_operand(x), known_norm(name, norm)
-    axes, sizes = _axes_and_sizes(name, x, s, axes)
+    axes, sizes = axes_and_sizes(name, x, s, axes)
     return kind(axes, norm)(resized(x, axes, sizes))
 
 
 def _half(name: str, x: Any, s: Any, axes: Any, norm: Any) -> Any:
     """A transform of real numbers: half of the last axis."""
     x, norm = as_operand(x), known_norm(name, norm)
-    axes, sizes = _axes_and_sizes(name, x, s, axes, least=1)
+    axes, sizes = axes_and_sizes(name, x, s, axes, least=1)
     y = RFFT(axes[-1], norm)(resized(x, axes, sizes))
     return FFT(axes[:-1], norm)(y) if len(axes) > 1 else y
 
@@ -372,7 +372,7 @@ def _half(name: str, x: Any, s: Any, axes: Any, norm: Any) -> Any:
 def _real(name: str, x: Any, s: Any, axes: Any, norm: Any) -> Any:
     """An inverse transform to real numbers from half of the last axis."""
     x, norm = as_operand(x), known_norm(name, norm)
-    axes, sizes = _axes_and_sizes(name, x, s, axes, least=1)
+    axes, sizes = axes_and_sizes(name, x, s, axes, least=1)
     *others, n = sizes
     if s is None or s[-1] in (None, -1):
         n = 2 * (n - 1)
@@ -383,7 +383,7 @@ def _real(name: str, x: Any, s: Any, axes: Any, norm: Any) -> Any:
     return IRFFT(n, axes[-1], norm)(x)
 
 
-def _axes_and_sizes(
+def axes_and_sizes(
     name: str, x: Any, s: Any, axes: Any, least: int = 0
 ) -> tuple[tuple[int, ...], list[int]]:
     """The axes counted from the end, and the length that each is to have."""
