@@ -197,6 +197,33 @@ FITS = [
         mpf(6),
         {32: 7, 64: 19},
     ),
+    Fit(
+        "ARCTAN",
+        "(arctan(x) - x) / x**3 of z = x**2, |x| <= tan(pi / 8)",
+        of_square(lambda x: (mpmath.atan(x) - x) / x**3),
+        of_square(lambda x: x**3 / mpmath.atan(x)),
+        mpf(0),
+        (ROOT - 1) ** 2 * mpf("1.0001"),
+        {32: 4, 64: 10},
+    ),
+    Fit(
+        "ARCSIN",
+        "(arcsin(x) - x) / x**3 of z = x**2, |x| <= 1/2",
+        of_square(lambda x: (mpmath.asin(x) - x) / x**3),
+        of_square(lambda x: x**3 / mpmath.asin(x)),
+        mpf(0),
+        mpf("0.25") * mpf("1.0001"),
+        {32: 4, 64: 12},
+    ),
+    Fit(
+        "CBRT",
+        "cbrt(m), m from sqrt(1/2) to sqrt(2), as a first guess",
+        mpmath.cbrt,
+        lambda m: 1 / mpmath.cbrt(m),
+        1 / ROOT,
+        ROOT,
+        {32: 3, 64: 3},
+    ),
 ]
 
 

@@ -45,10 +45,33 @@ REFERENCES = {
     "erf": scipy.special.erf,
     "sigmoid": sigmoid,
     "sqrt": np.sqrt,
+    "exp2": np.exp2,
+    "log2": np.log2,
+    "log10": np.log10,
+    "cbrt": np.cbrt,
+    **{f"arc{name}": getattr(np, f"arc{name}") for name in "sin cos tan sinh cosh tanh".split()},
 }
+BINARY = {"power": np.power, "arctan2": np.arctan2, "hypot": np.hypot}
 UNARY = list(REFERENCES)
-MANY_DIGITS = {name: getattr(mpmath, name) for name in UNARY if name != "sigmoid"}
-MANY_DIGITS["sigmoid"] = lambda x: 1 / (1 + mpmath.exp(-x))
+MANY_DIGITS = {
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "exp2": lambda x: mpmath.exp(x * mpmath.ln2),
+    "log2": lambda x: mpmath.log(x) / mpmath.log(2),
+    "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
+    "arctan2": mpmath.atan2,
+}
+MANY_DIGITS |= {
+    name: getattr(mpmath, name.replace("arc", "a"))
+    for name in (*UNARY, "power", "hypot")
+    if name not in MANY_DIGITS
+}
+INSIDE = {
+    **dict.fromkeys(("log", "log2", "log10", "sqrt"), np.abs),
+    "log1p": lambda x: x[x > -1],
+    **dict.fromkeys(("arcsin", "arccos", "arctanh"), lambda x: x[np.abs(x) <= 1]),
+    "arccosh": lambda x: 1 + np.abs(x),
+}
+"""Where there are real values."""
 
 SPECIAL = [0.0, 1.0, np.inf, np.nan, 0.5, 2.0, 2.5, 3.0, 4.0, 7.0, 1 / 3, 100.0, 720.0, 1e5]
 SPECIAL += [1e9, 2.0**20, 2.0**53, 2.0**53 + 2, 1e30, 1e300, 5e-324, 1e-45, 2.0**-130, 2.0**-1030]
@@ -67,7 +90,7 @@ def machine(features=""):
 
 def written(name, width, lanes, features=""):
     """The module with `f(*inputs, output, n)`: so many lanes at a time, the rest one by one."""
-    count = 2 if name == "power" else 1
+    count = 2 if name in BINARY else 1
     module = ir.Module()
     module.triple = machine(features).triple
     module.data_layout = str(machine(features).target_data)
@@ -115,7 +138,7 @@ def kernel(name, width, lanes=LANES, features=""):
     passes.getModulePassManager().run(module, passes)
     engine = llvm.create_mcjit_compiler(module, machine(features))
     engine.finalize_object()
-    count = 2 if name == "power" else 1
+    count = 2 if name in BINARY else 1
     native = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (count + 1), ctypes.c_int64)(
         engine.get_function_address("f")
     )
@@ -204,8 +227,7 @@ def test_every_float32_is_within_two_units(name):
 
 @pytest.mark.parametrize("name", UNARY)
 def test_float64_is_within_four_units(name):
-    x = float64_points(250)
-    x = x[x > -1] if name == "log1p" else np.abs(x) if name in ("log", "sqrt") else x
+    x = INSIDE.get(name, np.array)(float64_points(250))
     with mpmath.workprec(140):
         error = [
             error_of_many_digits(y, MANY_DIGITS[name](mpmath.mpf(v)))
@@ -271,12 +293,12 @@ def test_power_of_special_values(width):
 
 
 @pytest.mark.parametrize("width", [32, 64])
-@pytest.mark.parametrize("name", [*UNARY, "power"])
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
 def test_a_lane_does_not_depend_on_its_neighbours(name, width):
     # Far arguments among near ones, so that both ways of sin, cos and tan are taken.
     x = np.random.default_rng(0).normal(size=8 * 64 + 3) * 3
     x[::11] *= 1e7
-    xs = (x, np.roll(x, 1)) if name == "power" else (x,)
+    xs = (x, np.roll(x, 1)) if name in BINARY else (x,)
     together, alone = kernel(name, width)(*xs), kernel(name, width, lanes=1)(*xs)
     np.testing.assert_array_equal(together, alone)
 
@@ -289,7 +311,7 @@ def test_far_arguments_are_reduced_exactly(name):
     np.testing.assert_allclose(kernel(name, 64)(x), expected, rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", [*UNARY, "power"])
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
 def test_only_circular_functions_call_the_library(name):
     names = [f.name for f in written(name, 32, LANES).functions if f.is_declaration]
     called = [f for f in names if not f.startswith("llvm.")]

@@ -108,15 +108,11 @@ def second_derivative(call):
 
 HOSTED = frozenset(
     """
-    angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh beta betaln cbrt cho_solve
-    cholesky cond conj convolve copysign correlate cumprod dct det digamma divmod dst eig eigh
-    eigvals eigvalsh entr erfc erfcx erfinv exp2 expm fft fft2 fftn floor_divide fmod gamma gammainc
-    gammaincc gammaln heaviside hfft hypot i0 i0e i1 i1e idct idst ifft ifft2 ifftn ihfft
-    imag interp inv irfft irfft2 irfftn istft j0 j1 log10 log2 log_ndtr logaddexp logaddexp2
-    logdet logit logm lstsq lu matrix_norm median multigammaln nan_to_num nanmedian
-    nanpercentile nanquantile ndtr ndtri percentile pinv polygamma qr quantile real rfft
-    rfft2 rfftn segment_max segment_softmax slogdet solve solve_sylvester solve_triangular
-    sort sparse_matmul spsolve sqrtm stft svd svdvals topk xlog1py xlogy zeta sinc
+    cho_solve cholesky cond convolve correlate cumprod cumulative_prod dct dctn det dst dstn eig
+    eigh eigvals eigvalsh expm idct idctn idst idstn interp inv logdet logm lstsq lu matrix_norm
+    median nancumprod nanmedian nanpercentile nanquantile percentile pinv qr quantile
+    segment_max segment_softmax slogdet solve solve_sylvester solve_triangular sort
+    sparse_matmul spsolve sqrtm svd svdvals tensorinv tensorsolve topk zeta
     """.split()
 )
 """The operations that may call Python while the program runs."""
@@ -690,10 +686,10 @@ def test_reflected_operators_and_mixed_kinds():
 # ---- host calls -------------------------------------------------------------------------------
 
 ON_HOST = {
-    "sinc": np.sinc, "sort": np.sort, "argsort": lambda x: x.argsort(), "norm": np.linalg.norm,
+    "sort": np.sort, "argsort": lambda x: x.argsort(), "norm": np.linalg.norm,
     "eigh": lambda x: np.linalg.eigh(x @ x.T)[0], "einsum": lambda x: np.einsum("ij,kj->ik", x, x),
-    "gammaln": lambda x: scipy.special.gammaln(np.abs(x) + 1), "median": lambda x: np.median(x, 1),
-    "where": lambda x: np.sum(x, where=np.abs(x) > 0.5), "arctan2": lambda x: np.arctan2(x, 1),
+    "struve": lambda x: scipy.special.struve(1, np.abs(x)), "median": lambda x: np.median(x, 1),
+    "where": lambda x: np.sum(x, where=np.abs(x) > 0.5),
     "accumulate": lambda x: np.maximum.accumulate(x), "edge": lambda x: np.pad(x, 1, mode="edge"),
     "svd": lambda x: np.linalg.svd(x)[1], "two": lambda x: np.frexp(x),
     "tile": lambda x: np.tile(x, 2), "repeat": lambda x: x.repeat(2, 0),

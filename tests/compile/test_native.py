@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from descend.compile import cache, foreign, native
@@ -80,6 +81,25 @@ def test_a_function_that_scipy_does_not_have_is_named():
     assert foreign.signature("scipy.special.cython_special:absent") is None
     with pytest.raises(RuntimeError, match=r"no C function scipy\.special"):
         foreign.address("scipy.special.cython_special:absent")
+
+
+def test_loops_of_numpys_ufuncs_are_found():
+    square = foreign.address("numpy:square:d->d")
+    assert square and square != foreign.address("numpy:square:f->f")
+    loop = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(square)
+    x, y = np.array([3.0, -0.5]), np.zeros(2)
+    arrays = np.array([x.ctypes.data, y.ctypes.data])
+    count, steps = np.array([2]), np.array([8, 8])
+    loop(arrays.ctypes.data, count.ctypes.data, steps.ctypes.data, None)
+    np.testing.assert_array_equal(y, [9.0, 0.25])
+    assert foreign.address("numpy.fft._pocketfft_umath:fft:Dd->D:data")
+
+
+@pytest.mark.parametrize("name", ["square:dd->d", "absent:d->d"])
+def test_a_loop_that_numpy_does_not_have_is_named(name):
+    assert not foreign.has_loop(f"numpy:{name}")
+    with pytest.raises(RuntimeError, match=f"NumPy has no loop numpy:{name}"):
+        foreign.address(f"numpy:{name}")
 
 
 def test_functions_of_the_c_library_are_found():

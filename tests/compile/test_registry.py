@@ -92,13 +92,19 @@ def check(same, function, inputs, scale=1.0):
     return compiled
 
 
+MAGNIFYING = {"polygamma": 1e4, "matrix_power": 1e2}
+"""Where the last bit of a sine counts for more: it is asked for that of 1e8, near a pole."""
+
+
 @pytest.mark.parametrize("operation, sample", CASES)
 def test_three_derivatives_in_one_program(same, operation, sample):
     call = Call(operation.function, (sample,), {})
+    scale = MAGNIFYING.get(operation.name, 1)
     for order in (0, 1, 3):
-        compiled = check(same, derivative(call, order), call.inputs)
-        if compiled.last and "complex" not in str(compiled.graph):
-            assert not calls_of_python(compiled), operation.name
+        compiled = check(same, derivative(call, order), call.inputs, scale)
+        if compiled.last:
+            allowed = {"solve"} if "complex" in str(compiled.graph) else set()
+            assert calls_of_python(compiled) <= allowed, operation.name
 
 
 def calls_of_python(compiled):
@@ -109,16 +115,11 @@ def calls_of_python(compiled):
 
 HOSTED = {
     *("matmul", "convolve", "convolve_input", "convolve_weight"),  # of no elements, of three axes
-    *"argsort cumprod searchsorted segment_max lu".split(),
-    *"arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt copysign exp2 floor_divide".split(),
-    *"fmod heaviside hypot log10 log2 logaddexp logaddexp2 nan_to_num".split(),
-    *"beta betaln digamma entr erfc erfcx erfinv gamma gammainc gammaincc gammaln".split(),
-    *"i0 i0e i1 i1e iv ive j0 j1 jn jv log_ndtr logit ndtr ndtri polygamma xlog1py xlogy".split(),
-    *"zeta".split(),
-    *"cholesky cofactors cofactors_along det eig eigh eigvals eigvalsh expm inv logm".split(),
-    *"lstsq pinv qr slogdet solve".split(),
-    *"solve_sylvester solve_triangular sparse_matmul spsolve sqrtm svd svdvals".split(),
-    *"dct dst fft frames ifft irfft overlap_add rfft".split(),
+    *"argsort cumprod searchsorted segment_max".split(),
+    "zeta",  # Riemann's
+    *"cofactors cofactors_along eig eigvals expm logm lstsq pinv".split(),
+    *"solve_sylvester sparse_matmul spsolve sqrtm".split(),
+    *"dct dst overlap_add".split(),
 }
 """The operations that call NumPy or SciPy while the program runs: there are no kernels for them."""
 
@@ -146,8 +147,9 @@ def test_derivatives_of_a_compiled_operation(same, operation, sample):
     with np.errstate(all="ignore"):
         expected = values(call)
         compiled = descend.compile(lambda xs: call(xs))
-        same(values(compiled), expected)
-        same(values(compiled), expected, "second time")
+        scale = MAGNIFYING.get(operation.name, 1)
+        same(values(compiled), expected, "first time", scale)
+        same(values(compiled), expected, "second time", scale)
 
 
 @pytest.mark.parametrize("operation, sample", PRIMITIVES)

@@ -14,7 +14,8 @@ import math
 from llvmlite import ir
 
 from descend.compile import coefficients
-from descend.compile.lanes import FLOATS, Lanes, Value, call_intrinsic, nearest, polynomial, where
+from descend.compile.calls import lane_by_lane
+from descend.compile.lanes import Lanes, Value, call_intrinsic, nearest, polynomial, where
 
 # pi/2 in parts of 33 bits: their products with a count below 2**20 are exact.
 HALF_PI = (1.5707963267341256e00, 6.0771005063039660e-11, 2.0222662487959506e-21)
@@ -87,7 +88,7 @@ def _far_from_library(name: str, x: Lanes, near: Lanes) -> Lanes:
     far = abs(x) > FAR
     start = builder.block
     with builder.if_then(_any(far), likely=False):
-        lanes = _lane_by_lane(name, x)
+        lanes = lane_by_lane(name, x)
         replaced = where(far, lanes, near)
         stop = builder.block
     result = builder.phi(x.value.type)
@@ -101,23 +102,3 @@ def _any(mask: Lanes) -> Value:
     if not isinstance(mask.value.type, ir.VectorType):
         return mask.value
     return call_intrinsic(mask.builder, "vector.reduce.or", [mask.value], ir.IntType(1))
-
-
-def _lane_by_lane(name: str, x: Lanes) -> Lanes:
-    """The C library's function of each lane."""
-    builder = x.builder
-    function = builder.module.globals.get(name)
-    if function is None:
-        signature = ir.FunctionType(FLOATS[64], [FLOATS[64]])
-        function = ir.Function(builder.module, signature, name)
-    wide = x if x.width == 64 else x.widened()
-    if not isinstance(wide.value.type, ir.VectorType):
-        result = builder.call(function, [wide.value])
-    else:
-        result: Value = ir.Constant(wide.value.type, ir.Undefined)
-        for lane in range(wide.value.type.count):
-            index = ir.Constant(ir.IntType(32), lane)
-            y = builder.call(function, [builder.extract_element(wide.value, index)])
-            result = builder.insert_element(result, y, index)
-    y = Lanes(builder, result)
-    return y if x.width == 64 else y.narrowed()

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from descend.compile.recording import Recording
 
 CHEAP = frozenset(
-    "reshape transpose broadcast_to slice cast negative where constant iota greater greater_equal "
-    "less less_equal equal not_equal isfinite isinf isnan bitwise_and bitwise_or bitwise_xor "
-    "invert add subtract multiply abs sign maximum minimum".split()
+    "complex real imag reshape transpose broadcast_to slice cast negative where constant iota "
+    "greater greater_equal less less_equal equal not_equal isfinite isinf isnan bitwise_and "
+    "bitwise_or bitwise_xor invert add subtract multiply abs sign maximum minimum".split()
 )
 assert not CHEAP & DEAR
 

@@ -21,6 +21,7 @@ The operations (`OPERATIONS` has the meaning of each, in NumPy):
     input constant iota                          what is given
     add multiply exp where cast ...              each element for itself; operands broadcast and
                                                  have one dtype (the condition of where is bool)
+    gammaln psi beta jv ...                      such too, by C functions of SciPy: see `special`
     sum max min any all argmax argmin            over ``axes``, which are gone from the result
     cumsum                                       along ``axis``
     reshape transpose broadcast_to slice         the same elements, seen otherwise
@@ -28,8 +29,15 @@ The operations (`OPERATIONS` has the meaning of each, in NumPy):
     gather scatter_add                           x[i0, i1, ...] over the leading axes; its adjoint
     matmul                                       over the last two axes; the leading ones broadcast
     convolve convolve_input convolve_weight      a convolution and its two adjoints
+    cholesky solve_triangular lu eigh qr svd     stacks of matrices: see `matrices`
+    refuse_if                                    LinAlgError where a condition holds
     philox                                       random words
+    fft rfft irfft                               Fourier transforms along the last axis
+    complex real imag                            two real arrays as one complex one, and back
     host part                                    a call of Python, and one of its results
+
+Operations on complex numbers are recorded as operations on their parts (`lazy_complex`), so that
+complex arrays are what is given, what is asked for, and what a call of Python takes and answers.
 """
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
@@ -45,6 +53,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
+
+from descend.compile import matrices, special
 
 Shape = tuple[int, ...]
 
@@ -227,29 +237,29 @@ def _elementwise(names: str, arity: int, dtype: Any = None) -> None:
         OPERATIONS[name] = Operation(rule, VALUES.get(name) or getattr(np, name))
 
 
-def _erf(x: Any) -> Any:
-    import scipy.special  # pyright: ignore[reportMissingTypeStubs]
-
-    return scipy.special.erf(x)
-
-
-VALUES: dict[str, Callable[..., Any]] = {"erf": _erf, "divide": np.true_divide}
+VALUES: dict[str, Callable[..., Any]] = {
+    "divide": np.true_divide,
+    **{name: special.value(name) for name in ("erf", *special.ARITIES)},
+}
 
 UNARY = """
     negative abs sign sqrt exp expm1 log log1p sin cos tan tanh sinh cosh erf floor ceil rint invert
+    exp2 log2 log10 cbrt arcsin arccos arctan arcsinh arccosh arctanh
 """
 BINARY = """
-    add subtract multiply divide power maximum minimum remainder floor_divide
-    bitwise_and bitwise_or bitwise_xor left_shift right_shift
+    add subtract multiply divide power maximum minimum remainder fmod floor_divide copysign
+    arctan2 hypot bitwise_and bitwise_or bitwise_xor left_shift right_shift
 """
 COMPARISONS = "equal not_equal less less_equal greater greater_equal"
 _elementwise(UNARY, 1)
 _elementwise(BINARY, 2)
 _elementwise(COMPARISONS, 2, BOOL)
 _elementwise("isfinite isinf isnan", 1, BOOL)
+for _name, _arity in special.ARITIES.items():
+    _elementwise(_name, _arity)
 ELEMENTWISE = frozenset(
     (*UNARY.split(), *BINARY.split(), *COMPARISONS.split(), "isfinite", "isinf", "isnan")
-    + ("where", "cast")
+    + ("where", "cast", *special.ARITIES)
 )
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
 REDUCTIONS = frozenset(("sum", "max", "min", "any", "all"))
@@ -403,6 +413,50 @@ def _iota(*, shape: Shape, axis: int, dtype: Any) -> Any:
     return np.broadcast_to(line, shape)
 
 
+def part_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype of the parts of complex numbers.
+
+    >>> part_dtype("complex64")
+    dtype('float32')
+    """
+    return np.dtype(f"f{np.dtype(dtype).itemsize // 2}")
+
+
+def _complex_rule(inputs: tuple[Node, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
+    a, b = inputs
+    if a.dtype.kind != "f" or a.dtype != b.dtype or a.shape != b.shape:
+        raise ValueError(f"two floating operands of one kind are needed, {list(inputs)} came")
+    return a.shape, np.dtype(f"c{2 * a.dtype.itemsize}")
+
+
+def _part_rule(inputs: tuple[Node, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
+    if inputs[0].dtype.kind != "c":
+        raise ValueError(f"{inputs[0]} has no parts")
+    return inputs[0].shape, part_dtype(inputs[0].dtype)
+
+
+def _complexes(real: Any, imag: Any) -> Any:
+    y = np.empty(np.shape(real), f"c{2 * real.dtype.itemsize}")
+    y.real, y.imag = real, imag  # real + 1j * imag would make NaN of an infinite part
+    return y
+
+
+def _rfft_rule(inputs: tuple[Node, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
+    (x,) = inputs
+    return (*x.shape[:-1], x.shape[-1] // 2 + 1), np.dtype(f"c{2 * x.dtype.itemsize}")
+
+
+def _irfft_rule(inputs: tuple[Node, ...], params: dict[str, Any]) -> tuple[Shape, Any]:
+    (x,) = inputs
+    if params["n"] // 2 + 1 != x.shape[-1]:
+        raise ValueError(f"{x} does not begin a transform of {params['n']} numbers")
+    return (*x.shape[:-1], params["n"]), part_dtype(x.dtype)
+
+
+def _transformed(x: Any, *, inverse: bool, factor: float) -> Any:
+    return (np.fft.ifft(x, norm="forward") if inverse else np.fft.fft(x)) * factor
+
+
 OPERATIONS.update(
     {
         "where": Operation(_where_rule, np.where),
@@ -438,6 +492,15 @@ OPERATIONS.update(
         "convolve": Operation(_convolve_rule, _convolved),
         "convolve_input": Operation(_convolve_input_rule, _convolved_input),
         "convolve_weight": Operation(_convolve_weight_rule, _convolved_weight),
+        "fft": Operation(lambda xs, p: (xs[0].shape, xs[0].dtype), _transformed),
+        "rfft": Operation(_rfft_rule, lambda x, factor: np.fft.rfft(x) * factor),
+        "irfft": Operation(
+            _irfft_rule, lambda x, n, factor: np.fft.irfft(x, n, norm="forward") * factor
+        ),
+        "complex": Operation(_complex_rule, _complexes),
+        "real": Operation(_part_rule, np.real),
+        "imag": Operation(_part_rule, np.imag),
+        **{name: Operation(*both) for name, both in matrices.OPERATIONS.items()},
         "philox": Operation(lambda xs, p: ((4 * p["blocks"],), np.uint64), _philox_value),
         "host": Operation(lambda xs, p: p["types"][0], lambda *xs, call, types: tuple(call(*xs))),
         "part": Operation(

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -57,31 +58,51 @@ def _with_parts(x: Any, change: Callable[[Any], Any]) -> Any:
     return x
 
 
+def builder(structure: Any) -> Callable[[Sequence[Any]], Any]:
+    """`put_together` for a structure that is known beforehand."""
+    if isinstance(structure, Place):
+        return itemgetter(structure.index)
+    if not taken_apart(structure, (Place, list, dict))[1]:  # nothing to fill in or to change
+        return lambda xs: structure
+    if type(structure) is dict:
+        keys: list[Any] = list(structure)
+        values = builder(list(structure.values()))
+        return lambda xs: dict(zip(keys, values(xs), strict=True))
+    kind: Any = type(structure)
+    parts = [builder(part) for part in structure]
+
+    def build(xs: Sequence[Any]) -> Any:
+        found = [part(xs) for part in parts]
+        return kind(found) if kind in (list, tuple) else kind(*found)
+
+    return build
+
+
 class HostCall:
     """A function with its arguments, in which the recorded arrays are still to come."""
 
     def __init__(self, function: Callable[..., Any], structure: Any) -> None:
         self.function = function
-        self.structure = structure
+        args, kwargs = structure
+        self.args, self.kwargs = builder(args), builder(kwargs)
         self.types: tuple[Type, ...] | None = None
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
-    def answer(self, arrays: list[Any]) -> Any:
+    def answer(self, arrays: Sequence[Any]) -> Any:
         """What the function answers for these arrays."""
-        args, kwargs = put_together(self.structure, arrays)
-        return self.function(*args, **kwargs)
+        return self.function(*self.args(arrays), **self.kwargs(arrays))
 
-    def __call__(self, *arrays: Any) -> tuple[np.ndarray, ...]:
+    def __call__(self, *arrays: Any) -> list[Any]:
         """The arrays in the answer; ValueError if they are not as they were recorded."""
-        _, found = taken_apart(self.answer(list(arrays)), ARRAYS)
-        results = tuple(np.asarray(x) for x in found)
-        types = tuple((x.shape, x.dtype) for x in results)
+        answer = self.answer(arrays)
+        found = [answer] if isinstance(answer, ARRAYS) else taken_apart(answer, ARRAYS)[1]
+        types = tuple([(x.shape, x.dtype) for x in found])
         if self.types is not None and types != self.types:
             raise ValueError(
                 f"{self.__name__}: answered {types} while the program ran, and {self.types} while "
                 f"it was recorded: take it out of the compiled function"
             )
-        return results
+        return found
 
 
 ARRAYS = (np.ndarray, np.generic)

@@ -147,14 +147,24 @@ def setitem(x: LazyArray, index: Any, value: Any) -> None:
         )
     node = broadcast_to(node, selection.shape)
     piece = reshape(node, tuple(_length(part) for part in selection.place))
-    pieces, fill = [(x.node, _everything(x.shape))], 0
-    source = x.node.inputs[0] if x.node.op == "broadcast_to" else x.node
+    x.rebind(_written(x.node, piece, selection.place))
+
+
+def _written(x: Node, piece: Node, place: tuple[Part, ...]) -> Node:
+    """x with a piece on top, in one assembly with the pieces that were written before."""
+    if x.op == "complex":
+        from descend.compile.lazy_complex import parts
+
+        pairs = zip(parts(x), parts(piece), strict=True)
+        return emit("complex", *(_written(part, other, place) for part, other in pairs))
+    pieces, fill = [(x, _everything(x.shape))], 0
+    source = x.inputs[0] if x.op == "broadcast_to" else x
     if source.op == "constant" and not source.ndim:
         pieces, fill = [], source.params["value"].item()
-    elif x.node.op == "assemble":
-        pieces = list(zip(x.node.inputs, x.node.params["places"], strict=True))
-        fill = x.node.params["fill"]
-    x.rebind(assemble(x.shape, x.dtype, fill, [*pieces, (piece, selection.place)]))
+    elif x.op == "assemble":
+        pieces = list(zip(x.inputs, x.params["places"], strict=True))
+        fill = x.params["fill"]
+    return assemble(x.shape, x.dtype, fill, [*pieces, (piece, place)])
 
 
 def _fits(shape: Shape, into: Shape) -> bool:

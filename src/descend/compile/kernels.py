@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile import special
 from descend.compile.loops import Loop, View
 
 
@@ -21,7 +22,8 @@ class Buffer:
     """Memory for one array, its elements in row-major order.
 
     ``kind`` says who owns it: "input", "constant", "output" (the caller's), "inner" (the arena's),
-    "partial" (one copy a thread, each with a part of a sum).
+    "partial" (one copy a thread, each with a part of a sum), "status" (a word that is 0 unless
+    the kernel fails).
     """
 
     shape: tuple[int, ...]
@@ -111,6 +113,9 @@ class Kernel:
     """The partial buffers that it adds to."""
     packing: Packing | None = None
     """What it keeps in scratch through a band (None: all there is for one call only)."""
+    error: str = ""
+    """What numpy.linalg.LinAlgError says if the kernel sets its status, its operand of that kind.
+    """
     packed_by: Kernel | None = None
     """The kernel whose scratch it reads in place of its own."""
 
@@ -129,13 +134,14 @@ def of_loop(loop: Loop) -> Kernel:
         return Access(view.buffer, view.offset, strides, lengths, anywhere)
 
     operations = [e for e in loop.expressions if e.op not in ("load", "constant", "index")]
+    called = {special.symbol(e.op) for e in operations if e.op in special.ARITIES}
     return Kernel(
         rows=loop.rows,
         operands=loop.buffers,
         offsets=[loop.starts[buffer] for buffer in loop.buffers],
         reads=[access(view) for view in loop.reads],
         writes=[access(view) for view in loop.writes],
-        text=loop.text,
+        text=lambda: "\n".join([loop.text(), *sorted(filter(None, called))]),
         emit=lambda: llvm.emit(loop),
         title=_title([e.op for e in operations] + [s.kind for s in loop.stores]),
         operations=prod(loop.lengths) * (len(operations) + sum(bool(s.axes) for s in loop.stores)),

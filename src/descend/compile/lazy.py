@@ -23,10 +23,15 @@ import numpy as np
 
 from descend import functions as F
 from descend.compile import lazy_array as nodes
+from descend.compile import lazy_fourier
+from descend.compile import lazy_special as special
 from descend.compile.errors import NotRecorded
 from descend.compile.graph import BOOL, Node, Shape
 from descend.compile.lazy_array import LazyArray, cast, emit, ghost
 from descend.compile.lazy_array import Recorder as Recorder
+from descend.compile.lazy_complex import angle as angle
+from descend.compile.lazy_complex import imag as imag
+from descend.compile.lazy_complex import real as real
 from descend.compile.lazy_elements import *  # noqa: F403  this is their face, under NumPy's names
 from descend.compile.lazy_elements import as_lazy, hosted, into, multiply, result_type
 from descend.compile.lazy_reductions import *  # noqa: F403  as above
@@ -95,6 +100,8 @@ def philox(key, counter, blocks):
     return LazyArray(emit("philox", as_lazy(key).node, as_lazy(counter).node, blocks=blocks))
 
 
+fft = lazy_fourier
+
 # ---- NumPy's protocols, and what has no operations --------------------------------------------
 
 
@@ -129,7 +136,9 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], params: dict[st
         given = dict(zip(("axis", "dtype", "out"), inputs[1:], strict=False)) | params
         return REDUCTIONS[name](inputs[0], **{"axis": 0, **given})
     own = globals().get(name)
-    known = ufunc is getattr(np, name, None) or name == "erf"
+    known = ufunc is getattr(np, name, None)
+    if method == "__call__" and ufunc in special.BY_UFUNC:
+        known, own = True, special.BY_UFUNC[ufunc]
     if method == "__call__" and known and own and params.keys() <= {"out", "dtype"}:
         try:
             return own(*inputs, **params)
@@ -142,6 +151,8 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], params: dict[st
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What another function of NumPy answers for recorded arrays."""
     name = str(function.__name__)
+    if function is getattr(np.fft, name, None) and "out" not in kwargs:
+        return getattr(F, name)(*args, **kwargs)
     if function is not getattr(np, name, None):
         return hosted(function, *args, **kwargs)
     if name in FACTS:

@@ -121,15 +121,13 @@ class LazyArray(Operators):
 
     @property
     def real(self) -> LazyArray:
-        """The real parts."""
-        return MODULES[LazyArray].real(self) if self.dtype.kind == "c" else self
+        """The real parts; itself where it is real."""
+        return MODULES[LazyArray].real(self)
 
     @property
     def imag(self) -> LazyArray:
-        """The imaginary parts."""
-        if self.dtype.kind == "c":
-            return MODULES[LazyArray].imag(self)
-        return MODULES[LazyArray].zeros_like(self)
+        """The imaginary parts; zeros where it is real."""
+        return MODULES[LazyArray].imag(self)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -214,18 +212,6 @@ class LazyArray(Operators):
     def __rrshift__(self, other: Any) -> Any:
         return MODULES[LazyArray].right_shift(other, self)
 
-    def __floordiv__(self, other: Any) -> Any:
-        return MODULES[LazyArray].floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return MODULES[LazyArray].floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return MODULES[LazyArray].remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return MODULES[LazyArray].remainder(other, self)
-
     def __invert__(self) -> Any:
         return MODULES[LazyArray].invert(self)
 
@@ -307,11 +293,24 @@ def _compared(name: str, x: LazyArray, other: Any) -> Any:
 # ---- nodes ------------------------------------------------------------------------------------
 
 
+ON_COMPLEX: dict[str, Callable[..., Node]] = {}
+"""What to record in the place of an operation on complex numbers: `lazy_complex` enters it."""
+
+
 def emit(op: str, *inputs: Node, **params: Any) -> Node:
-    """A new node, made by the user's line that is running."""
+    """A new node, made by the user's line that is running; of complex numbers by their parts."""
+    rule = ON_COMPLEX.get(op)
+    if rule is not None and _is_complex(inputs, params):
+        return rule(*inputs, **params)
     made = node(op, *inputs, **params)
     made.line = user_line()
     return made
+
+
+def _is_complex(inputs: tuple[Node, ...], params: dict[str, Any]) -> bool:
+    """Whether complex numbers come in, or are asked for."""
+    asked = "dtype" in params and np.dtype(params["dtype"]).kind == "c"
+    return asked or any(x.dtype.kind == "c" for x in inputs)
 
 
 def as_node(x: Any, dtype: Any = None) -> Node:

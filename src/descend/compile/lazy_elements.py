@@ -17,7 +17,7 @@ import numpy as np
 
 from descend import functions as F
 from descend.compile import lazy_array as nodes
-from descend.compile.errors import TraceError
+from descend.compile.errors import NotRecorded, TraceError
 from descend.compile.graph import BOOL, Node, constant
 from descend.compile.host import host_call
 from descend.compile.lazy_array import LazyArray, as_node, cast, emit, ghost
@@ -283,8 +283,6 @@ def _trunc(dtype: Any, x: Node) -> Node:
 
 
 def _abs(dtype: Any, x: Node) -> Node:
-    if dtype.kind == "c":  # the only operation here whose answer has another dtype
-        return hosted(np.abs, LazyArray(x)).node
     return cast(x, dtype) if dtype.kind in "bu" else compute("abs", dtype, x)
 
 
@@ -295,9 +293,36 @@ def _reciprocal(dtype: Any, x: Node) -> Node:
 
 
 def _conj(dtype: Any, x: Node) -> Node:
-    if dtype.kind == "c":
-        return hosted(np.conj, LazyArray(x)).node
-    return cast(x, dtype)
+    x = cast(x, dtype)
+    return emit("conj", x) if dtype.kind == "c" else x
+
+
+def _log_of_sum(exp: str, of_e: float, of_2: float) -> Callable[..., Node]:
+    """The larger one plus log(1 + exp(-difference)); equal infinities have no difference.
+
+    ``of_e`` and ``of_2`` are the logarithms of e and 2 to the base.
+    """
+
+    def rule(asked: Any, x0: Node, x1: Node) -> Node:
+        dtype = np.dtype(np.float32) if asked == np.float16 else asked
+        x0, x1 = cast(x0, dtype), cast(x1, dtype)
+        difference = compute("abs", dtype, compute("subtract", dtype, x0, x1))
+        rest = compute("log1p", dtype, compute(exp, dtype, compute("negative", dtype, difference)))
+        rest = compute("multiply", dtype, rest, constant(of_e, dtype))
+        same = compute("equal", dtype, x0, x1)
+        larger = compute("maximum", dtype, x0, x1)
+        rest = emit("where", same, constant(of_2, dtype), rest)
+        return cast(compute("add", dtype, larger, rest), asked)
+
+    return rule
+
+
+def _heaviside(dtype: Any, x0: Node, x1: Node) -> Node:
+    x0, zero = cast(x0, dtype), constant(0, dtype)
+    above = compute("greater", dtype, x0, zero)
+    step = emit("where", above, constant(1, dtype), zero)
+    step = emit("where", compute("equal", dtype, x0, zero), cast(x1, dtype), step)
+    return emit("where", compute("isnan", dtype, x0), x0, step)
 
 
 add = _or_as_bools("add", "bitwise_or")
@@ -307,7 +332,8 @@ minimum = _or_as_bools("minimum", "bitwise_and")
 subtract, divide = _recorded("subtract"), _recorded("divide")
 true_divide = divide
 floor_divide, remainder = _recorded("floor_divide"), _recorded("remainder")
-mod = remainder
+mod, fmod, copysign = remainder, _recorded("fmod"), _recorded("copysign")
+heaviside = _recorded("heaviside", _heaviside)
 power = _recorded("power", _power)
 pow = power
 negative, sign = _recorded("negative"), _recorded("sign")
@@ -322,6 +348,22 @@ sqrt, exp, expm1 = _recorded("sqrt"), _recorded("exp"), _recorded("expm1")
 log, log1p = _recorded("log"), _recorded("log1p")
 sin, cos, tan = _recorded("sin"), _recorded("cos"), _recorded("tan")
 sinh, cosh, tanh = _recorded("sinh"), _recorded("cosh"), _recorded("tanh")
+exp2, log2, log10 = _recorded("exp2"), _recorded("log2"), _recorded("log10")
+logaddexp = _recorded("logaddexp", _log_of_sum("exp", 1, np.log(2)))
+logaddexp2 = _recorded("logaddexp2", _log_of_sum("exp2", 1 / np.log(2), 1))
+cbrt, hypot = _recorded("cbrt"), _recorded("hypot")
+arcsin, arccos = _recorded("arcsin"), _recorded("arccos")
+arctan, arctan2 = _recorded("arctan"), _recorded("arctan2")
+arcsinh, arccosh, arctanh = _recorded("arcsinh"), _recorded("arccosh"), _recorded("arctanh")
+asin, acos, atan, atan2, asinh, acosh, atanh = (
+    arcsin,
+    arccos,
+    arctan,
+    arctan2,
+    arcsinh,
+    arccosh,
+    arctanh,
+)
 floor, ceil, rint = _for_floats("floor"), _for_floats("ceil"), _recorded("rint")
 trunc = _recorded("trunc", _trunc)
 bitwise_and, bitwise_or = _recorded("bitwise_and"), _recorded("bitwise_or")
@@ -392,6 +434,28 @@ def round(x, decimals=0, out=None):
 
 
 around = round
+
+
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """x with numbers in the place of NaN and infinities."""
+    x = as_lazy(x)
+    if x.dtype.kind != "f":
+        if x.dtype.kind == "c":
+            raise NotRecorded("nan_to_num of complex numbers")
+        return astype(x, x.dtype)
+    limits = np.finfo(x.dtype)
+    largest = limits.max if posinf is None else asarray(posinf, x.dtype)
+    smallest = limits.min if neginf is None else asarray(neginf, x.dtype)
+    y = where(isnan(x), asarray(nan, x.dtype), x)
+    return where(isinf(x), where(x > 0, largest, smallest), y)
+
+
+def sinc(x):
+    """sin(pi x) / (pi x), 1 at 0."""
+    angle = multiply(pi, x)
+    small = np.finfo(angle.dtype).eps if angle.dtype.kind == "f" else 1e-20
+    angle = where(angle == 0, small, angle)
+    return divide(sin(angle), angle)
 
 
 def astype(x, dtype, copy=True):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from descend.compile import lazy_array as nodes
-from descend.compile.graph import BOOL, Node
+from descend.compile.graph import BOOL, Node, part_dtype
 from descend.compile.lazy_array import LazyArray, cast, emit, ghost
 from descend.compile.lazy_elements import as_lazy, astype, floating, into, ones, sqrt
 from descend.compile.lazy_shapes import concatenate, ravel, transpose
@@ -137,7 +137,10 @@ def var(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, correctio
     count = product(x.shape[i] for i in axes_of(axis, x, np.var))
     distance = wide - mean(wide, axis, keepdims=True)
     count -= ddof if correction is None else correction
-    total = sum(distance * distance, axis, keepdims=keepdims)
+    squares = distance * distance
+    if working.kind == "c":
+        squares, working = (distance * distance.conj()).real, part_dtype(working)
+    total = sum(squares, axis, keepdims=keepdims)
     return into(out, astype(total / builtins.max(count, 0), working))
 
 

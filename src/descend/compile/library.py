@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import prod
+from math import log2, prod
 from typing import Any
 
+from descend.compile import matrices
 from descend.compile.graph import Node
 from descend.compile.kernels import Access, Buffer, Kernel, Packing, of_loop
 from descend.compile.loops import Expr, Loop, Store, View
 
-NEEDS_MEMORY = frozenset("matmul convolve convolve_input convolve_weight philox host part".split())
+NEEDS_MEMORY = frozenset(
+    (
+        *"matmul convolve convolve_input convolve_weight philox fft rfft irfft host part".split(),
+        *matrices.OPERATIONS,
+    )
+)
 """The operations whose operands must lie in memory."""
+FOURIER = frozenset(("fft", "rfft", "irfft"))
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,20 @@ def supports(node: Node) -> bool:
         from descend.compile import convolution
 
         return convolution.supports(_convolution_spec(node, ()))
+    if node.op in FOURIER:
+        from descend.compile import fourier
+
+        return fourier.transform_of(node) is not None
+    if node.op in matrices.OPERATIONS:
+        return node.dtype.name in ("float32", "float64")
     return node.op in LOWERINGS
 
 
 def needs_contiguous(node: Node) -> tuple[Node, ...]:
     """The operands that must lie in memory in row-major order."""
-    if node.op == "convolve_weight":
+    if node.op in matrices.OPERATIONS:
+        return tuple(node.inputs[i] for i in matrices.IN_ORDER.get(node.op, ()))
+    if node.op == "convolve_weight" or node.op in FOURIER:
         return node.inputs
     return node.inputs[:1] if node.op.startswith("convolve") else ()
 
@@ -383,11 +398,43 @@ def _philox(node: Node, operands: list[Operand], result: Buffer, threads: int) -
     ]
 
 
+def _fourier(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
+    from descend.compile import fourier
+
+    (x,) = operands
+    spec = fourier.transform_of(node)
+    assert spec is not None
+    width = spec.answered * spec.item[1] // result.dtype.itemsize
+    rows = result.size // width
+    row = x.node.size // rows
+    return [
+        Kernel(
+            rows=rows,
+            operands=[x.buffer, result],
+            offsets=[x.offset, 0],
+            reads=[Access(x.buffer, x.offset, (row, 1), (rows, row))],
+            writes=[Access(result, 0, (width, 1), (rows, width))],
+            text=lambda: f"fourier {spec}",
+            emit=lambda: fourier.emit(spec),
+            title=f"{node.op} of {max(spec.given, spec.answered)}",
+            operations=int(5 * rows * row * max(1, log2(row))),
+        )
+    ]
+
+
+def _matrices(node: Node, operands: list[Operand], result: Buffer, threads: int) -> list[Kernel]:
+    from descend.compile import solvers
+
+    return solvers.lower(node, operands, result)
+
+
 LOWERINGS: dict[str, Callable[..., list[Kernel]]] = {
     "matmul": _matmul,
     "convolve": _convolution,
     "convolve_input": _convolution,
     "convolve_weight": _convolution_weight,
     "philox": _philox,
+    **dict.fromkeys(matrices.OPERATIONS, _matrices),
+    **dict.fromkeys(FOURIER, _fourier),
 }
 """How each of these operations becomes kernels."""

@@ -50,6 +50,8 @@ class _Kernel:
         for expr in loop.expressions:
             self.depths[id(expr)] = depth = self._depth(expr)
             self.at_depth.setdefault(depth, []).append(expr)
+        self.pairs: dict[Any, Value] = {}
+        """What was loaded whole at the current index, by where it lies."""
         self.lanes = self._lanes()
         self.pointers = {
             buffer: self._operand(buffers, arguments, k) for k, buffer in enumerate(loop.buffers)
@@ -90,7 +92,9 @@ class _Kernel:
         unit = other = 0
         for view in (*self.loop.reads, *self.loop.writes):
             stride = view.strides[last]
-            if stride not in (0, 1) or self._varies(view):
+            if _is_half(view):  # of pairs that are loaded whole
+                unit += 1
+            elif stride not in (0, 1) or self._varies(view):
                 other += 1
             else:
                 unit += stride
@@ -251,10 +255,17 @@ class _Kernel:
 
     def _body(self, lanes: int) -> None:
         """Everything that happens at one index of the whole space, or at ``lanes`` in a row."""
+        self.pairs.clear()
         self._emit_values(self.last, lanes)
+        others = self._other_halves() if lanes > 1 else {}
         for i, store in enumerate(self.loop.stores):
             value = self._wide(store.value, lanes)
-            if store.kind == "store":
+            if i in others.values():
+                continue
+            if i in others:
+                other = self._wide(self.loop.stores[others[i]].value, lanes)
+                self._write_pairs(store.view, value, other, lanes)
+            elif store.kind == "store":
                 self._write(store.view, value, lanes)
             elif i in self.accumulators:
                 vector, scalar = self.accumulators[i]
@@ -353,6 +364,8 @@ class _Kernel:
             return self._load(self._pointer(view, lanes), dtype, lanes)
         if stride == 0 and not self._varies(view):
             return self._splat(self._load(self._pointer(view, 1), dtype, 1), lanes)
+        if _is_half(view):
+            return self._half(view, lanes)
         b = self.builder
         result: Value = ir.Constant(ir.VectorType(TYPES[dtype.name], lanes), ir.Undefined)
         for lane, pointer in enumerate(self._each(view, lanes)):
@@ -367,6 +380,34 @@ class _Kernel:
             return
         for lane, pointer in enumerate(self._each(view, lanes)):
             self._store(self.builder.extract_element(value, _lane(lane)), pointer, dtype, 1)
+
+    def _half(self, view: View, lanes: int) -> Value:
+        """The first or the second of each pair, out of one load of both."""
+        half = view.offset % 2
+        key = (view.buffer, view.offset - half, view.strides)
+        if key not in self.pairs:
+            whole = View(view.buffer, view.offset - half, view.strides)
+            pointer = self._pointer(whole, lanes)
+            self.pairs[key] = self._load(pointer, view.buffer.dtype, 2 * lanes)
+        both = self.pairs[key]
+        return self.builder.shuffle_vector(both, both, _lanes_of(range(half, 2 * lanes, 2)))
+
+    def _other_halves(self) -> dict[int, int]:
+        """For each store of the first of pairs the store of the second, if there is one."""
+        stores = [
+            (i, store.view)
+            for i, store in enumerate(self.loop.stores)
+            if store.kind == "store" and _is_half(store.view)
+        ]
+        seconds = {(x.buffer, x.offset, x.strides): i for i, x in stores if x.offset % 2}
+        found = {i: seconds.get((x.buffer, x.offset + 1, x.strides)) for i, x in stores}
+        return {i: j for i, j in found.items() if j is not None}
+
+    def _write_pairs(self, view: View, first: Value, second: Value, lanes: int) -> None:
+        """Both of each pair side by side."""
+        order = [place for lane in range(lanes) for place in (lane, lanes + lane)]
+        both = self.builder.shuffle_vector(first, second, _lanes_of(order))
+        self._store(both, self._pointer(view, lanes), view.buffer.dtype, 2 * lanes)
 
     def _each(self, view: View, lanes: int) -> list[Value]:
         """The place of each lane, where they do not lie side by side."""
@@ -398,6 +439,16 @@ class _Kernel:
             whole = ir.VectorType(I8, lanes) if lanes > 1 else I8
             value = self.builder.zext(value, whole)
         self.builder.store(value, pointer, align=dtype.itemsize)
+
+
+def _is_half(view: View) -> bool:
+    """Whether a view has one of each pair of neighbours: the parts of complex numbers.
+
+    Pairs lie inside of the buffer as a whole, so the other ones may be touched as well.
+    """
+    paired = view.strides[-1] == 2 and not any(stride % 2 for stride in view.strides)
+    whole = view.buffer.shape[-1:] == (2,) and view.buffer.dtype.kind == "f"
+    return paired and whole and not view.moving
 
 
 def _innermost(strides: tuple[int, ...]) -> int:

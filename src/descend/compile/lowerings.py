@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile import indexing, lazy
+from descend.compile import indexing, lazy, lazy_matrices
 from descend.compile import lazy_array as nodes
 from descend.compile.errors import NotRecorded, TraceError
 from descend.compile.graph import Node
@@ -33,6 +33,7 @@ from descend.functions.images.convolution import (
 )
 from descend.functions.images.pooling import MaxPool, WindowSpread, WindowSum, smallest
 from descend.functions.images.windows import Fold, Lengths, Unfold, Windows
+from descend.functions.signals.spectrogram import Frames
 from descend.functions.special.errors import Erf
 
 PACKAGE = "descend."
@@ -46,11 +47,15 @@ def lower(function: Function, arrays: list[Any]) -> Any:
     _, recorded = taken_apart((arrays, vars(function)), (LazyArray,))
     if not recorded:
         return function.forward(*arrays)
-    if function.needs_values:
-        return forward_on_host(function, arrays)
     lowering = LOWERINGS.get(type(function))
     if lowering is not None:
-        return lowering(function, *arrays)
+        try:
+            return lowering(function, *arrays)
+        except NotRecorded:
+            if not function.needs_values:
+                raise
+    if function.needs_values:
+        return forward_on_host(function, arrays)
     ours = type(function).__module__.startswith(PACKAGE)
     try:
         return function.forward(*arrays)
@@ -71,8 +76,12 @@ def forward_on_host(function: Function, arrays: list[Any]) -> Any:
     def forward(params: dict[str, Any], *xs: Any) -> Any:
         twin = copy.copy(blank)  # programs may run in several threads
         vars(twin).update(params)
-        answer = twin.forward(*xs)
-        return (tuple(answer) if type(answer) is list else answer), vars(twin).get("_handed")
+        try:
+            answer = twin.forward(*xs)
+        except (ValueError, TypeError, IndexError) as error:  # in the words of eager mode
+            raise twin._refusal(error, list(xs)) from error
+        handed = vars(twin).get("_handed") if sketch is None else None
+        return (tuple(answer) if type(answer) is list else answer), handed
 
     def like(params: dict[str, Any], *xs: Any) -> Any:
         twin = copy.copy(blank)
@@ -263,6 +272,19 @@ def fold(function: Fold, x: Any) -> LazyArray:
     return channels_first(spread(taps, function.windows, tuple(function.lengths)))
 
 
+def frames(function: Frames, x: Any) -> LazyArray:
+    """Lines of a hop's length, of which each frame takes a few that follow each other."""
+    y, size, hop = lazy.asarray(x), function.size, function.hop
+    *lead, length = y.shape
+    count, pieces = (length - size) // hop + 1, -(-size // hop)
+    lines = count + pieces - 1
+    if lines * hop > length:
+        y = lazy.pad(y, [(0, 0)] * len(lead) + [(0, lines * hop - length)])
+    y = lazy.reshape(y[..., : lines * hop], (*lead, lines, hop))
+    parts = [y[..., k : k + count, : size - k * hop] for k in range(pieces)]
+    return lazy.concatenate(parts, -1)
+
+
 # ---- the rest ---------------------------------------------------------------------------------
 
 
@@ -290,8 +312,10 @@ LOWERINGS: dict[type[Function], Callable[..., Any]] = {
     MaxPool: max_pool,
     Unfold: unfold,
     Fold: fold,
+    Frames: frames,
     GetItem: get_item,
     ScatterTo: scatter_to,
     Erf: error_function,
+    **lazy_matrices.LOWERINGS,
 }
 """What to record for each of these; called with the Function and what ``forward`` would get."""

@@ -46,7 +46,9 @@ _LINKS = 256
 _DEFINITION = re.compile(
     r"define\s+(?!(?:internal|private)\b)[^@]*@(?:\"([^\"]+)\"|([\w.$-]+))\s*\("
 )
-_FOREIGN = re.compile(rf"declare\s[^@]*@\"({re.escape(foreign.PREFIX)}[^\"]+)\"")
+_FOREIGN = re.compile(
+    rf"declare\s[^@]*@\"((?:{'|'.join(map(re.escape, foreign.PREFIXES))})[^\"]+)\""
+)
 
 
 class Code:
@@ -78,7 +80,7 @@ def load(text: str, level: int = LEVEL) -> Code:
     """The machine code of a module given as LLVM's text.
 
     The text needs no target. It may declare and call functions of the C library (``sinf``), and
-    those of SciPy that are `foreign`.
+    those of SciPy and NumPy that are `foreign`.
     Raises RuntimeError with LLVM's words if the text is wrong.
     """
     (code,) = load_all([text], level)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from descend.compile import elementary
+from descend.compile import calls, elementary, special
 
 BOOL = np.dtype(bool)
 I1 = ir.IntType(1)
@@ -71,6 +71,9 @@ def operation(op: str, dtype: np.dtype[Any]) -> Emitter | None:
         return None
     if dtype.kind == "f" and op in elementary.ELEMENTARY:
         return lambda b, *xs: _elementary(b, op, *xs)
+    if dtype.kind == "f" and op in special.ARITIES:
+        symbol = special.symbol(op)
+        return None if symbol is None else calls.emitter(op, symbol)
     return table.get(op)
 
 
@@ -146,9 +149,63 @@ def _float_sign(b: Any, x: Value) -> Value:
 def _float_remainder(b: Any, x0: Value, x1: Value) -> Value:
     """Python's: it has the sign of x1."""
     rest = b.frem(x0, x1)
-    wrong = b.xor(b.fcmp_ordered("<", rest, _like(rest, 0)), b.fcmp_ordered("<", x1, _like(x1, 0)))
-    wrong = b.and_(wrong, b.fcmp_unordered("!=", rest, _like(rest, 0)))
+    none, wrong = _remainder_is(b, rest, x1)
+    rest = b.select(none, _intrinsic("llvm.copysign")(b, rest, x1), rest)
     return b.select(wrong, b.fadd(rest, x1), rest)
+
+
+def _float_floor_divide(b: Any, x0: Value, x1: Value) -> Value:
+    """The whole number next to (x0 - remainder) / x1: x0 / x1 itself may round up to another."""
+    rest = b.frem(x0, x1)
+    _, wrong = _remainder_is(b, rest, x1)
+    quotient = b.fdiv(b.fsub(x0, rest), x1)
+    quotient = b.select(wrong, b.fsub(quotient, _like(x1, 1)), quotient)
+    whole = _intrinsic("llvm.rint")(b, quotient)
+    plain = b.fdiv(x0, x1)
+    zero = b.fcmp_ordered("==", whole, _like(x1, 0))
+    whole = b.select(zero, _intrinsic("llvm.copysign")(b, whole, plain), whole)
+    return b.select(b.fcmp_ordered("==", x1, _like(x1, 0)), plain, whole)
+
+
+def _remainder_is(b: Any, rest: Value, x1: Value) -> tuple[Value, Value]:
+    """Whether C's remainder is zero, and whether it has the wrong sign."""
+    below = [b.fcmp_ordered("<", x, _like(x, 0)) for x in (rest, x1)]
+    none = b.fcmp_ordered("==", rest, _like(rest, 0))
+    return none, b.and_(b.not_(none), b.xor(*below))
+
+
+def _signed_division(part: str) -> Emitter:
+    """What C's division of integers leaves, or Python's (rounded down), 0 where x1 is 0."""
+
+    def emitter(b: Any, x0: Value, x1: Value) -> Value:
+        kind = x0.type.element if isinstance(x0.type, ir.VectorType) else x0.type
+        zero, one = _like(x1, 0), _like(x1, 1)
+        none = b.icmp_signed("==", x1, zero)
+        smallest = b.icmp_signed("==", x0, _like(x0, -(2 ** (kind.width - 1))))
+        over = b.and_(smallest, b.icmp_signed("==", x1, _like(x1, -1)))
+        divisor = b.select(b.or_(none, over), one, x1)  # both are undefined to LLVM
+        rest = b.srem(x0, divisor)
+        wrong = b.xor(b.icmp_signed("<", rest, zero), b.icmp_signed("<", divisor, zero))
+        wrong = b.and_(b.icmp_signed("!=", rest, zero), wrong)
+        if part == "fmod":
+            y = rest
+        elif part == "remainder":
+            y = b.select(wrong, b.add(rest, divisor), rest)
+        else:
+            quotient = b.sdiv(x0, divisor)
+            y = b.select(wrong, b.sub(quotient, one), quotient)
+        return b.select(none, zero, y)
+
+    return emitter
+
+
+def _unsigned_division(name: str) -> Emitter:
+    def emitter(b: Any, x0: Value, x1: Value) -> Value:
+        none = b.icmp_unsigned("==", x1, _like(x1, 0))
+        y = getattr(b, name)(x0, b.select(none, _like(x1, 1), x1))
+        return b.select(none, _like(x1, 0), y)
+
+    return emitter
 
 
 def _integer_sign(b: Any, x: Value) -> Value:
@@ -182,6 +239,9 @@ FLOATING: dict[str, Emitter] = {
     "maximum": _float_extreme(">"),
     "minimum": _float_extreme("<"),
     "remainder": _float_remainder,
+    "fmod": lambda b, x0, x1: b.frem(x0, x1),
+    "floor_divide": _float_floor_divide,
+    "copysign": _intrinsic("llvm.copysign"),
     "sign": _float_sign,
     "isnan": lambda b, x: b.fcmp_unordered("uno", x, x),
     "isinf": lambda b, x: b.fcmp_ordered("==", _intrinsic("llvm.fabs")(b, x), _like(x, np.inf)),
@@ -216,6 +276,7 @@ SIGNED: dict[str, Emitter] = {
     "abs": _integer_abs,
     "sign": _integer_sign,
     "right_shift": _shift("ashr", "sign"),
+    **{name: _signed_division(name) for name in ("remainder", "fmod", "floor_divide")},
     "maximum": _integer_extreme("icmp_signed", ">"),
     "minimum": _integer_extreme("icmp_signed", "<"),
     **{
@@ -229,6 +290,8 @@ UNSIGNED: dict[str, Emitter] = {
     **WHOLE,
     "abs": lambda b, x: x,
     "right_shift": _shift("lshr", "zero"),
+    **{name: _unsigned_division("urem") for name in ("remainder", "fmod")},
+    "floor_divide": _unsigned_division("udiv"),
     "maximum": _integer_extreme("icmp_unsigned", ">"),
     "minimum": _integer_extreme("icmp_unsigned", "<"),
     **{
@@ -258,6 +321,8 @@ def cast(b: Any, x: Value, old: np.dtype[Any], new: np.dtype[Any]) -> Value:
         compare = b.fcmp_unordered if old.kind == "f" else b.icmp_unsigned
         return compare("!=", x, _like(x, 0))
     if old.kind == "f" and new.kind == "f":
+        if old.itemsize == 8 and new.itemsize == 2:
+            x = _rounded_to_odd(b, x)
         return b.fpext(x, kind) if new.itemsize > old.itemsize else b.fptrunc(x, kind)
     if old.kind == "f":
         return _saturating(b, x, kind, new.kind == "i")
@@ -268,6 +333,24 @@ def cast(b: Any, x: Value, old: np.dtype[Any], new: np.dtype[Any]) -> Value:
     if old != BOOL and new.itemsize < old.itemsize:
         return b.trunc(x, kind)
     return b.sext(x, kind) if old.kind == "i" else b.zext(x, kind)
+
+
+def _rounded_to_odd(b: Any, x: Value) -> Value:
+    """A float64 as a float32 from which it is rounded to float16 as from itself.
+
+    Few processors have an instruction for that. Where digits are lost, the last bit is set of what
+    is left without rounding: it is never half-way between two numbers of float16.
+    """
+    shape = x.type.count if isinstance(x.type, ir.VectorType) else 0
+    single, bits = (
+        ir.VectorType(kind, shape) if shape else kind for kind in (ir.FloatType(), ir.IntType(32))
+    )
+    near = b.fptrunc(x, single)
+    back = b.fpext(near, x.type)
+    size = _intrinsic("llvm.fabs")
+    beyond = b.zext(b.fcmp_ordered(">", size(b, back), size(b, x)), bits)
+    lost = b.zext(b.fcmp_ordered("!=", back, x), bits)
+    return b.bitcast(b.or_(b.sub(b.bitcast(near, bits), beyond), lost), single)
 
 
 def _saturating(b: Any, x: Value, kind: Any, signed: bool) -> Value:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile import native, threads
+from descend.compile import matrices, native, threads
+from descend.compile.bridge import Bridge, Place
 from descend.compile.graph import Graph, Node, node
 from descend.compile.kernels import Buffer, Kernel
 from descend.compile.llvm import TYPES
 from descend.compile.passes.buffers import ALIGNMENT, plan
+from descend.compile.passes.floats import as_floats
 from descend.compile.passes.fuse import fuse
 from descend.compile.passes.host import called
 from descend.compile.passes.packing import share_packing
@@ -38,8 +40,8 @@ class Executable:
     """
 
     def __init__(self, graph: Graph, in_place: Sequence[int | None] = ()) -> None:
-        graph = _with_own_outputs(graph)
         self.graph = graph
+        graph = _with_own_outputs(as_floats(graph))
         self.threads = 1 if _work(graph) < SMALL else threads.thread_count()
         lowered = fuse(graph, self.threads)
         self.kernels = lowered.kernels
@@ -59,7 +61,15 @@ class Executable:
         self.numbers: dict[Any, int] = {}
         self._number_buffers()
         self.memory = _aligned(self.plan.arena_bytes)
+        fallible = [k for k in self.kernels if k.error]
+        self.errors = [k.error for k in fallible]
+        """What is raised where a kernel has set its word of `status`; the first of them counts."""
+        self.status = np.zeros(len(fallible), np.int64)
+        self.fine = self.status.tobytes()
+        self.words = {k.operands[-1]: i for i, k in enumerate(fallible)}
         self.segments = self._segments()
+        called = [kernel for kernel in self.kernels if kernel.call is not None]
+        self.bridges = {kernel: Bridge(kernel, self._place_of) for kernel in called}
         self._fill_tables()
 
     @property
@@ -107,7 +117,13 @@ class Executable:
                 segments.append(Segment(program))
                 bands.clear()
 
-        for band in self.schedule.bands:
+        # Nothing may be written in place before it is known whether there is an error
+        last = max(_fallible(self.schedule), default=-1)
+        in_place = any(place is not None for place in self.shared)
+        for i, band in enumerate(self.schedule.bands):
+            if in_place and i == last + 1:
+                close()
+                phase = -1
             if band.kernels[0].call is not None:
                 close()
                 segments.append(Segment(None, band.kernels[0]))
@@ -166,6 +182,8 @@ class Executable:
                 self._set(number, start + self.plan.arena[buffer[1]])
             elif not isinstance(buffer, Buffer):
                 continue
+            elif buffer in self.words:
+                self._set(number, self.status.ctypes.data + 8 * self.words[buffer])
             elif buffer in self.plan.arena:
                 self._set(number, start + self.plan.arena[buffer])
             elif buffer.kind == "constant":
@@ -210,40 +228,35 @@ class Executable:
         for segment in self.segments:
             if segment.program is not None:
                 segment.program.run()
+                if self.errors:
+                    self._refuse()
             else:
                 assert segment.call is not None
-                self._call(segment.call, inputs, outputs)
+                self.bridges[segment.call](inputs, outputs)
+
+    def _refuse(self) -> None:
+        """LinAlgError if a kernel has found that it cannot compute its result."""
+        if self.status.tobytes() != self.fine:
+            first = int(np.flatnonzero(self.status)[0])
+            self.status[:] = 0
+            raise np.linalg.LinAlgError(self.errors[first])
 
     def _call(self, kernel: Kernel, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """A host call: its arguments as copies, its results into their buffers."""
-        arguments = [
-            np.lib.stride_tricks.as_strided(
-                self._array(buffer, inputs, outputs).reshape(-1)[offset:],
-                shape,
-                [s * buffer.dtype.itemsize for s in strides],
-            ).copy()
-            for buffer, offset, strides, shape in kernel.views
-        ]
-        assert kernel.call is not None
-        results = kernel.call(*arguments)
-        for access, value in zip(kernel.writes, results, strict=True):
-            place = self._array(access.buffer, inputs, outputs)
-            place[...] = value
+        self.bridges[kernel](inputs, outputs)
 
-    def _array(self, buffer: Buffer, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        """A buffer as an array, wherever it lies."""
+    def _place_of(self, buffer: Buffer) -> Place:
+        """Where a buffer of a host call lies."""
         if buffer in self.plan.arena:
             start = self.plan.arena[buffer]
-            part = self.memory[start : start + buffer.nbytes]
-            return part.view(buffer.dtype).reshape(buffer.shape)
+            return Place(self.memory[start : start + buffer.nbytes])
         if buffer.kind == "constant":
-            return np.asarray(buffer.array)
+            return Place(np.require(buffer.array, buffer.dtype, ["C"]))
         if buffer in self.inputs:
-            return inputs[self.inputs.index(buffer)].reshape(buffer.shape)
-        place = self.outputs.index(buffer)
-        shared = self.shared[place]
-        array = outputs[place] if shared is None else inputs[shared]
-        return array.reshape(buffer.shape)  # an output may be a reshape of what is computed
+            return Place(index=self.inputs.index(buffer))
+        output = self.outputs.index(buffer)
+        shared = self.shared[output]
+        return Place(index=output, output=True) if shared is None else Place(index=shared)
 
 
 def _with_own_outputs(graph: Graph) -> Graph:
@@ -251,7 +264,7 @@ def _with_own_outputs(graph: Graph) -> Graph:
     seen: set[Node] = set(graph.inputs)
     outputs: list[Node] = []
     for y in graph.outputs:
-        if y.dtype.name not in TYPES:  # complex numbers, for example
+        if y.dtype.name not in TYPES:  # numbers of 128 bits, for example
             if y in seen or y.op != "part":
                 y = called(node("cast", y, dtype=y.dtype))
         elif y in seen or y.op in ("constant", "part"):
@@ -269,6 +282,8 @@ def _work(graph: Graph) -> int:
             total += 2 * x.size * x.inputs[0].shape[-1]
         elif x.op.startswith("convolve"):
             total += 1 << 30
+        elif x.op in matrices.OPERATIONS and x.ndim > 1 and x.shape[0] > 1:
+            total += x.inputs[0].size * x.inputs[0].shape[-1]
         elif x.op not in ("reshape", "transpose", "broadcast_to", "slice", "constant"):
             total += 4 * max([x.size, *(i.size for i in x.inputs)])
     return total
@@ -289,9 +304,10 @@ def _shared(
             readers.setdefault(access.buffer, []).append(kernel)
         for access in kernel.writes:
             writers.setdefault(access.buffer, []).append(kernel)
-    # A call of Python may fail: then nothing may be written yet
-    bands = [i for i, b in enumerate(schedule.bands) if b.kernels[0].call is not None]
-    early = {k for b in schedule.bands[: max(bands, default=0)] for k in b.kernels}
+    # A call of Python may fail, and so may a kernel: then nothing may be written yet
+    early = {
+        k for b in schedule.bands[: max(_fallible(schedule), default=-1) + 1] for k in b.kernels
+    }
     result: list[int | None] = []
     for i, y in enumerate(outputs):
         place = in_place[i] if i < len(in_place) else None
@@ -301,6 +317,15 @@ def _shared(
             place = None
         result.append(place)
     return result
+
+
+def _fallible(schedule: Schedule) -> list[int]:
+    """The numbers of the bands in which something may fail."""
+    return [
+        i
+        for i, band in enumerate(schedule.bands)
+        if any(k.call is not None or k.error for k in band.kernels)
+    ]
 
 
 def _may_share(

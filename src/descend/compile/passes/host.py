@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from descend.compile import library, operations
-from descend.compile.graph import ELEMENTWISE, OPERATIONS, REDUCTIONS, Graph, Node
+from descend.compile.graph import ELEMENTWISE, OPERATIONS, REDUCTIONS, Graph, Node, part_dtype
 from descend.compile.library import NEEDS_MEMORY
 
 
@@ -19,6 +21,8 @@ def _has_kernel(node: Node) -> bool:
         return True
     if node.op in NEEDS_MEMORY:
         return library.supports(node)
+    if node.op in ("complex", "real", "imag", "constant"):  # ways to see what is in memory
+        return all(_is_known(x.dtype) for x in (node, *node.inputs))
     if node.dtype.name not in operations.TYPES or any(
         x.dtype.name not in operations.TYPES for x in node.inputs
     ):
@@ -29,6 +33,11 @@ def _has_kernel(node: Node) -> bool:
         name = {"sum": "add", "max": "maximum", "min": "minimum"}.get(node.op, "bitwise_or")
         return operations.lowerable(name, node.dtype, node.dtype)
     return node.op not in ("argmax", "argmin")
+
+
+def _is_known(dtype: np.dtype[Any]) -> bool:
+    """Whether kernels know these numbers, or their parts."""
+    return (part_dtype(dtype) if dtype.kind == "c" else dtype).name in operations.TYPES
 
 
 def called(node: Node) -> Node:

@@ -7,14 +7,17 @@ or a larger one would compute it many times over.
 
 from __future__ import annotations
 
-from descend.compile import library
+from descend.compile import library, special
 from descend.compile.graph import ELEMENTWISE, VIEWS, Graph, Node
 from descend.compile.walks import splits, walk_down, walked_like
 
 CHEAP = 3
 """So many simple operations are rather computed twice than kept."""
-DEAR = frozenset(
-    "exp expm1 log log1p sin cos tan tanh sinh cosh erf power divide sqrt remainder".split()
+DEAR = special.ARITIES.keys() | set(
+    """
+    exp expm1 exp2 log log1p log2 log10 power divide sqrt cbrt hypot remainder fmod floor_divide
+    sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh erf
+    """.split()
 )
 
 
