@@ -124,7 +124,9 @@ class Call:
             if place in own or source in seen:
                 continue
             if isinstance(source, Variable):
-                return True
+                if source.requires_grad:
+                    return True
+                continue  # the own Variable of a call inside, which is over
             seen.add(source)
             stack.extend(edge[:2] for edge in source.edges if edge is not None)
         return False
@@ -142,7 +144,7 @@ class Call:
         # the gradient belongs into a graph.
         with using_config("enable_backprop", False):
             found = propagate([(edge_of(y), ones_like(y.data))], create_graph=False)
-        if self.recorded and not found.keys() <= set(self.own):
+        if self.recorded and any(x.requires_grad for x in found.keys() - set(self.own)):
             return self.gradients([y], None)
         self.outer = False
         gxs: list[Any] = []
@@ -150,6 +152,11 @@ class Call:
             gx = found.pop(x, None)
             gxs.append(None if gx is None else owned(gx))
         return gxs
+
+    def close(self) -> None:
+        """Nobody asks for gradients of the call's own Variables any more."""
+        for x in self.own:
+            x.requires_grad = x.creator is not None
 
     def gradients(self, ys: list[Variable], seeds: list[Any] | None) -> list[Any]:
         """The gradients of some of the answers to the call's own Variables; None where unused."""
