@@ -42,14 +42,16 @@ class GetItem(Function):
     )
 
     def __init__(self, index: Any) -> None:
-        self.index = _without_variables(index)
+        self.basic = is_basic(index)
+        self.index = index if self.basic else _without_variables(index)
 
     def forward(self, x):
-        _check_examples(self.index)
+        if not self.basic:
+            _check_examples(self.index)
         return x[self.index]
 
     def backward(self, gy, *, x_shape):
-        return F.scatter_to(gy, self.index, x_shape)
+        return ScatterTo(self.index, x_shape)(gy)
 
 
 class ScatterTo(Function):
@@ -67,13 +69,19 @@ class ScatterTo(Function):
     )
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
-        self.index = _without_variables(index)
+        self.basic = is_basic(index)
+        self.index = index if self.basic else _without_variables(index)
         self.shape = tuple(shape)
 
     def forward(self, x):
+        xp = get_array_module(x)
+        if self.basic:
+            y = xp.zeros(self.shape, x.dtype)
+            y[self.index] = x
+            return y
         _check_examples(self.index)
         half = x.dtype == np.float16  # summed in float32
-        y = get_array_module(x).zeros(self.shape, np.float32 if half else x.dtype)
+        y = xp.zeros(self.shape, np.float32 if half else x.dtype)
         _add_at(y, self.index, x)
         return y.astype(np.float16) if half else y
 
@@ -215,6 +223,19 @@ def _without_variables(index: Any) -> Any:
         parts = [array_of(part) for part in index]
         return get_array_module(*parts).asarray(parts) if parts else np.empty(0, np.intp)
     return array_of(index) if isinstance(index, Variable) else index
+
+
+BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of numbers, slices, None and ``...``: it answers a view."""
+    if type(index) is not tuple:
+        return type(index) in BASIC
+    for part in index:
+        if type(part) not in BASIC:
+            return False
+    return True
 
 
 def _check_examples(index: Any) -> None:
