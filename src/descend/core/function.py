@@ -251,7 +251,7 @@ class Function:
     def _fact(self, name: str, fact: str, index: int, arrays: list[Any]) -> Any:
         """What a rule wants to know besides arrays: a shape, a dtype, what forward handed on."""
         if fact == "shape":
-            return np.shape(arrays[index])
+            return getattr(arrays[index], "shape", ())
         if fact == "dtype":
             return arrays[index].dtype
         return self._handed[name]
