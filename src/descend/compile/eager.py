@@ -268,7 +268,7 @@ class Eager:
 
     # ---- what the core asks -----------------------------------------------------------------
 
-    def forward(self, function: Function, arrays: list[Array]) -> Any:
+    def forward(self, function: Function, arrays: Sequence[Array]) -> Any:
         """What ``function.forward(*arrays)`` answers; what it keeps for its rule is kept."""
         kind = settings_of(function)
         names: list[str] = []

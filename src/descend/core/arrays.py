@@ -167,7 +167,8 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    x = np.asarray(x) if isinstance(x, np.generic) else x
+    if isinstance(x, np.generic):
+        x = np.asarray(x)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if x.shape == () and type(x) is np.ndarray and prod(shape) < SMALL:
         y = np.empty(shape, x.dtype)  # filled faster than viewed
         y.fill(x)

@@ -256,12 +256,20 @@ def places_along_axis(
     return tuple(indices if i == axis else lines for i, lines in enumerate(grid))
 
 
+DENSE = 8
+"""So many elements for each one that is added: then it is fastest to go through all of them."""
+
+
 def _add_at(y: Array, index: Any, x: Array) -> None:
     """Add x to y[index], where y is zeros and elements may be chosen repeatedly."""
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [part for part in parts if hasattr(part, "dtype") and part.ndim > 0]
     if all(part.dtype == bool for part in arrays) and len(arrays) <= 1:
         y[index] = x  # slices and a mask choose nothing twice
+    elif isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.size <= DENSE * x.size:
+        places = np.arange(y.size).reshape(y.shape)[index]
+        x = np.broadcast_to(x, places.shape)
+        y.reshape(-1)[:] = np.bincount(places.ravel(), x.ravel(), y.size)
     elif len(parts) == 1 and isinstance(y, np.ndarray):
         _add_rows(y, parts[0], x)
     else:
