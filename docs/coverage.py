@@ -82,11 +82,11 @@ def page() -> str:
 
 
 def operations() -> str:
-    """The table of all operations, a section for each family."""
-    families: dict[str, list[str]] = {}
-    for operation in OPERATIONS.values():
-        family = operation.function.__module__.rsplit(".", 1)[-1]
-        families.setdefault(family, []).append(row(operation))
+    """The tables of all operations, a section for each field."""
+    fields: dict[str, list[str]] = {}
+    for operation in sorted(OPERATIONS.values(), key=lambda o: (family_of(o), o.name)):
+        fields.setdefault(family_of(operation)[0], []).append(row(operation))
+    families = {family_of(operation) for operation in OPERATIONS.values()}
     head = (
         f"## Operations\n\n{len(OPERATIONS)} operations in {len(families)} families. The column of "
         "derivatives says up to which order the tests compare with finite differences; "
@@ -96,30 +96,45 @@ def operations() -> str:
         "*vmap*: all examples at once, or one by one (loop).\n"
     )
     lines = [head]
-    for family in sorted(families):
+    for field in sorted(fields):
         lines += [
-            f"### {family.replace('_', ' ')}",
+            f"### {field}",
             "",
-            "| operation | kind | derivatives tested | dtypes | complex | compiled | vmap |",
-            "|---|---|---|---|---|---|---|",
-            *sorted(families[family]),
+            "| operation | family | kind | derivatives tested | dtypes | complex | compiled "
+            "| vmap |",
+            "|---" * 8 + "|",
+            *fields[field],
             "",
         ]
     return "\n".join(lines)
 
 
+def family_of(operation: Operation) -> tuple[str, str]:
+    """The folder and the file of ``descend.functions`` that an operation stands in."""
+    *_, field, family = operation.function.__module__.split(".")
+    return field, family
+
+
 def row(operation: Operation) -> str:
     """One operation's line."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        compiled, looped = compiled_how(operation), vmapped_how(operation)
+    return f"{start(operation)} {compiled} | {looped} |"
+
+
+def start(operation: Operation) -> str:
+    """What of an operation's line is found without compiling it."""
     order = max(sample.order for sample in operation.samples)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         reals = [name for name in REALS if works(operation, name)]
         complexes = all(works(operation, name) for name in COMPLEX)
-        compiled, looped = compiled_how(operation), vmapped_how(operation)
     names = "all floats" if len(reals) == 3 else ", ".join(reals) or "-"
     kind = "composition" if operation.primitive is None else "primitive"
-    cells = [f"`{operation.name}`", kind, str(order), names, "yes" if complexes else "-"]
-    return "| " + " | ".join([*cells, compiled, looped]) + " |"
+    family = family_of(operation)[1].replace("_", " ")
+    cells = [f"`{operation.name}`", family, kind, str(order), names, "yes" if complexes else "-"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def call_of(operation: Operation, dtype: Any = None) -> Call:

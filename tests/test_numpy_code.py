@@ -235,7 +235,6 @@ CALLS = {
     "np.mean keepdims": lambda v: np.mean(v, axis=0, keepdims=True),
     "np.concatenate": lambda v: np.concatenate([v, v], axis=1),
     "np.stack": lambda v: np.stack([v, v]),
-    "np.where": lambda v: np.where(np.asarray(v) > 0.7, v, 0),
     "np.where Variable": lambda v: np.where(v > 0.7, v, 0),
     "np.einsum": lambda v: np.einsum("ij,kj->ik", v, v),
     "np.tensordot": lambda v: np.tensordot(v, v, axes=1),

@@ -24,6 +24,8 @@ Printed by `python -m benchmarks.science.run --write`. Each function is written 
 module (`benchmarks/science/functions.py`) and differentiated at one point, value and gradient, in
 float64. All take turns in one process; times are medians over the rounds, and every gradient was
 first compared with autograd's. A dash is a peer that cannot differentiate a function as it stands.
+The first column is NumPy's time for the value alone: the gradient takes as much again, or twice as
+much, whoever calls NumPy for it.
 """
 
 
@@ -50,7 +52,7 @@ def main() -> None:
 
 def table(names: list[str], rounds: int) -> list[str]:
     """A line for each function."""
-    labels = [label for label, _ in modules.CONTENDERS.values()]
+    labels = ["NumPy, value", *(label for label, _ in modules.CONTENDERS.values())]
     lines = [
         f"| function | {' | '.join(labels)} | eager / autograd (<= {EAGER}) "
         f"| compiled / JAX (<= {COMPILED:g}) |",
@@ -58,7 +60,7 @@ def table(names: list[str], rounds: int) -> list[str]:
     ]
     for name in names:
         times = measure(name, rounds)
-        cells = [time(times.get(key)) for key in modules.CONTENDERS]
+        cells = [time(times.get(key)) for key in ("numpy", *modules.CONTENDERS)]
         ratios = [ratio(times, "eager", "autograd"), ratio(times, "compiled", "jax")]
         lines.append(f"| {name.replace('_', ' ')} | {' | '.join([*cells, *ratios])} |")
         print(lines[-1], flush=True)
@@ -83,6 +85,7 @@ def measure(name: str, rounds: int) -> dict[str, float]:
         if not modules.close(answer, expected):
             raise SystemExit(f"{name}: {label} has another value or gradient")
         made[key] = function
+    made["numpy"] = modules.numpy_value(problem)
     return alternate(made, rounds)
 
 

@@ -470,17 +470,17 @@ TABLE = [
     (
         lambda: np.lexsort(v(2)),
         TypeError,
-        "numpy.lexsort: a Variable came, and there is no differentiable lexsort; np.asarray(v) gives the values",
+        "numpy.lexsort: a Variable came, and there is no differentiable lexsort; v.data is the array",
     ),
     (
         lambda: np.partition(v(2), 1),
         TypeError,
-        "numpy.partition: a Variable came, and there is no differentiable partition; np.asarray(v) gives the values",
+        "numpy.partition: a Variable came, and there is no differentiable partition; v.data is the array",
     ),
     (
         lambda: np.spacing(v(2)),
         TypeError,
-        "numpy.spacing: a Variable came, and there is no differentiable spacing; np.asarray(v) gives the values",
+        "numpy.spacing: a Variable came, and there is no differentiable spacing; v.data is the array",
     ),
     (
         lambda: np.asarray(Variable(None)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from descend import Variable
+from descend import Variable, no_grad
 
 
 @pytest.fixture
@@ -44,7 +44,13 @@ def test_comparisons_and_shapes_are_no_variables(x):
     assert np.argmax(x) == 3
 
 
-def test_array_conversion_gives_the_values(x):
+def test_array_conversion_gives_the_values_of_a_constant_and_refuses_to_lose_a_gradient(x):
+    for lost in (x, x * 2):
+        with pytest.raises(TypeError, match=r"np.asarray: .* gradient would be lost"):
+            np.asarray(lost)
+    with no_grad():
+        assert np.asarray(x).tolist() == x.tolist()
+    x = x.detach()
     assert np.asarray(x) is not x and np.asarray(x).tolist() == x.tolist()
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
     copied = np.array(x, copy=True)

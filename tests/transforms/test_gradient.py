@@ -113,7 +113,9 @@ def test_an_outer_argument_that_an_inner_function_uses():
     def outer(w):
         return F.sum(grad(lambda x: F.sum(F.sin(w * x)))(X) ** 2)
 
-    np.testing.assert_allclose(grad(outer)(X), numerical_gradient(outer, X), rtol=1e-7)
+    gx = grad(outer)(X)
+    assert type(gx) is np.ndarray  # the inner call's own Variable is nobody else's
+    np.testing.assert_allclose(gx, numerical_gradient(outer, X), rtol=1e-7)
 
 
 def test_elementwise_grad():

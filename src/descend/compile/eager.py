@@ -20,6 +20,7 @@ import numpy as np
 
 from descend.compile.graph import Graph, Node, input_node
 from descend.compile.lazy_array import LazyArray, as_node
+from descend.compile.memory import address_of
 from descend.compile.passes import optimized
 from descend.compile.runtime import Executable
 from descend.compile.trace import Source, Trace
@@ -105,13 +106,13 @@ class Program:
         inputs = [arrays[x] if type(x) is int else x for x in self.given]
         with self.lock:
             for numbers, array in zip(self.numbers, inputs, strict=True):
-                address = array.ctypes.data
+                address = address_of(array)
                 for table in executable.tables:
                     for number in numbers:
                         table[number] = address
             for i, array in enumerate(outputs):
                 if array is not None:
-                    executable.set_output(i, array.ctypes.data)
+                    executable.set_output(i, address_of(array))
             executable.execute(inputs, outputs)
         for i, place in enumerate(self.in_place):
             if outputs[i] is not None:
@@ -267,7 +268,7 @@ class Eager:
 
     # ---- what the core asks -----------------------------------------------------------------
 
-    def forward(self, function: Function, arrays: list[Array]) -> Any:
+    def forward(self, function: Function, arrays: Sequence[Array]) -> Any:
         """What ``function.forward(*arrays)`` answers; what it keeps for its rule is kept."""
         kind = settings_of(function)
         names: list[str] = []

@@ -13,6 +13,7 @@ from descend.compile.bridge import Bridge, Place
 from descend.compile.graph import Graph, Node, node
 from descend.compile.kernels import Buffer, Kernel
 from descend.compile.llvm import TYPES
+from descend.compile.memory import address_of
 from descend.compile.passes.buffers import ALIGNMENT, plan
 from descend.compile.passes.floats import as_floats
 from descend.compile.passes.fuse import fuse
@@ -204,14 +205,14 @@ class Executable:
         """Fill the outputs; None stands for an output that takes an input's memory."""
         for i, array in enumerate(outputs):
             if self.shared[i] is None:
-                self.set_output(i, array.ctypes.data)
+                self.set_output(i, address_of(array))
         for i, array in enumerate(inputs):
             self.set_input(i, array)
         self.execute(inputs, outputs)
 
     def set_input(self, i: int, array: Any) -> None:
         """Let an input be read from this array, and what takes its memory be written there."""
-        address = array.ctypes.data
+        address = address_of(array)
         self._set(self.input_numbers[i], address)
         for number, place in zip(self.output_numbers, self.shared, strict=True):
             if place == i:

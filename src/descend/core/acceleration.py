@@ -9,7 +9,7 @@ alone, never by how often it was made: training that is stopped and resumed goes
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from descend.core.arrays import Array
@@ -24,7 +24,7 @@ LARGE = 1 << 16
 class Accelerator(Protocol):
     """What an accelerator does. Each answers None for what it leaves to NumPy."""
 
-    def forward(self, function: Any, arrays: list[Array]) -> Any:
+    def forward(self, function: Any, arrays: Sequence[Array]) -> Any:
         """What ``function.forward(*arrays)`` answers, of a Function."""
 
     def backward(self, function: Any, gys: list[Array]) -> Any:
@@ -73,7 +73,7 @@ install = ACCELERATOR.install
 accelerator = ACCELERATOR.now
 
 
-def forward(function: Any, arrays: list[Any]) -> Any:
+def forward(function: Any, arrays: Sequence[Any]) -> Any:
     """The value of a Function whose ``forward`` may be native, for a call that is large."""
     if (native := accelerator()) is not None:
         y = native.forward(function, arrays)

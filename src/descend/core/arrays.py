@@ -7,6 +7,7 @@ knows neither the functions nor the compiler.
 
 from __future__ import annotations
 
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -145,13 +146,44 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     """
     if x.shape == shape:
         return x
-    if x.dtype == np.float16 and is_array(x):  # as everywhere, float16 is summed in float32
+    if x.dtype.char == "e" and is_array(x):  # as everywhere, float16 is summed in float32
         return sum_to(x.astype(np.float32), shape).astype(np.float16)
     lead = x.ndim - len(shape)
     repeated = [lead + i for i, size in enumerate(shape) if size == 1 and x.shape[lead + i] != 1]
-    xp = get_array_module(x)
-    y = xp.sum(x, axis=(*range(lead), *repeated), keepdims=True)
-    return xp.reshape(y, shape)
+    if not repeated:
+        return x.sum(axis=tuple(range(lead)))
+    y = x.sum(axis=(*range(lead), *repeated), keepdims=True)
+    return y.reshape(shape) if lead else y
+
+
+SMALL = 1 << 12
+"""The elements that are written faster than a view of them is made."""
+
+
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` repeated to ``shape``, of one memory where its kind allows, which is not to be written.
+
+    >>> broadcast_to(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    if isinstance(x, np.generic):
+        x = np.asarray(x)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if x.shape == () and type(x) is np.ndarray and prod(shape) < SMALL:
+        y = np.empty(shape, x.dtype)  # filled faster than viewed
+        y.fill(x)
+        return y
+    if type(x) is not np.ndarray or not x.flags.c_contiguous or len(x.shape) > len(shape):
+        return get_array_module(x).broadcast_to(x, shape)
+    lead = len(shape) - len(x.shape)
+    steps = [0] * lead
+    for own, size, step in zip(x.shape, shape[lead:], x.strides):  # noqa: B905  as many
+        if own != size and own != 1:
+            return np.broadcast_to(x, shape)  # it says what does not fit
+        steps.append(0 if own == 1 else step)
+    y = np.ndarray(shape, x.dtype, x, 0, steps)  # np.broadcast_to takes several times as long
+    y.flags.writeable = False
+    return y
 
 
 def special_module(xp: Any) -> Any:

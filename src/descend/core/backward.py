@@ -260,11 +260,7 @@ def wrong_count(function: Function, answered: int, inputs: int) -> ValueError:
 def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A gradient in the shape and dtype of its input: un-broadcasting lives here, once."""
     if gx.shape != shape:
-        try:
-            fits = np.broadcast_shapes(gx.shape, shape) == gx.shape
-        except ValueError:
-            fits = False
-        if not fits:
+        if not broadcasts_to(shape, gx.shape):
             raise ValueError(
                 f"{function.name}: its rule answered a gradient {gx.shape} for an input {shape}"
             )
@@ -272,6 +268,17 @@ def fitted(function: Function, gx: Any, shape: tuple[int, ...], dtype: Any) -> A
     if gx.dtype.kind == "c" and dtype.kind != "c":
         gx = gx.real  # a real input moves along the real axis alone
     return gx if gx.dtype == dtype else gx.astype(dtype)
+
+
+def broadcasts_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    """Whether an array of this shape broadcasts to the larger one."""
+    lead = len(larger) - len(shape)
+    if lead < 0:
+        return False
+    for own, size in zip(shape, larger[lead:]):  # noqa: B905  hot; they are as many
+        if own != size and own != 1:
+            return False
+    return True
 
 
 def as_asked(function: Function, gx: Any, create_graph: bool) -> Any:

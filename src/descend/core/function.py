@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import ref
 
@@ -118,7 +118,7 @@ class Function:
         """Why ``forward`` refused these arrays, in one sentence, where NumPy's own is unclear."""
         return None
 
-    def is_large(self, xs: list[Any]) -> bool:
+    def is_large(self, xs: Sequence[Any]) -> bool:
         """Whether a native program for this call is worth its price, by the sizes alone."""
         return acceleration.any_is_large(xs)
 
@@ -138,6 +138,12 @@ class Function:
         trace = settings.trace
         if trace is not None:
             xs = trace.operands(xs)
+        elif not settings.debug:
+            for x in xs:
+                if type(x) is not ndarray:
+                    break
+            else:  # as in a rule's own computation, where nothing is remembered
+                return self._of_arrays(xs)
         variables = remembered = False
         generation = 0
         arrays: list[Any] = []
@@ -145,7 +151,7 @@ class Function:
         try:
             for x in xs:
                 if not isinstance(x, Variable):
-                    arrays.append(x if isinstance(x, ndarray) else self._operand(x, len(arrays)))
+                    arrays.append(x if type(x) is ndarray else self._operand(x, len(arrays)))
                     edges.append(None)
                     continue
                 variables = True
@@ -166,23 +172,13 @@ class Function:
                 y = self.forward(arrays[0]) if len(arrays) == 1 else self.forward(*arrays)
             if type(y) is list:
                 y = tuple(y)
-        except Overridden as found:
-            return found.by.apply(self, xs)
-        except OperandError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        except (ValueError, TypeError, IndexError) as error:
-            raise self._refusal(error, arrays) from error
-        except AttributeError:
-            if any(isinstance(x, Variable) and x._data is None for x in xs):
-                raise TypeError(
-                    f"{self.name}: Variable(None) came, it holds no array yet"
-                ) from None
-            raise
+        except Exception as error:
+            return self._rescued(error, xs, arrays)
 
         if settings.debug:
             debugging.check_values(self, arrays, y)
         if not variables:
-            return tuple([as_array(part) for part in y]) if type(y) is tuple else as_array(y)
+            return _arrays(y)
         if not (remembered and settings.enable_backprop):
             return _constants(y)
 
@@ -200,6 +196,30 @@ class Function:
         if settings.debug:
             debugging.watch(self)
         return y
+
+    def _of_arrays(self, xs: tuple[Any, ...]) -> Any:
+        """The call where only NumPy's arrays came."""
+        try:
+            if self.native_forward and self.is_large(xs):
+                return _arrays(acceleration.forward(self, xs))
+            y = self.forward(*xs)
+            return y if type(y) is ndarray else _arrays(y)
+        except Exception as error:
+            return self._rescued(error, xs, xs)
+
+    def _rescued(self, error: Exception, xs: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        """The answer of an argument that does the call itself; an error in the operation's name."""
+        if isinstance(error, Overridden):
+            return error.by.apply(self, tuple(xs))
+        if isinstance(error, OperandError):
+            raise TypeError(f"{self.name}: {error}") from None
+        if isinstance(error, (ValueError, TypeError, IndexError)):
+            raise self._refusal(error, arrays) from error
+        if isinstance(error, AttributeError) and any(
+            isinstance(x, Variable) and x._data is None for x in xs
+        ):
+            raise TypeError(f"{self.name}: Variable(None) came, it holds no array yet") from None
+        raise error
 
     def _operand(self, x: Any, index: int) -> Any:
         """A raw argument as ``forward`` gets it; OperandError for what is none."""
@@ -231,12 +251,12 @@ class Function:
     def _fact(self, name: str, fact: str, index: int, arrays: list[Any]) -> Any:
         """What a rule wants to know besides arrays: a shape, a dtype, what forward handed on."""
         if fact == "shape":
-            return np.shape(arrays[index])
+            return getattr(arrays[index], "shape", ())
         if fact == "dtype":
             return arrays[index].dtype
         return self._handed[name]
 
-    def _refusal(self, error: Exception, arrays: list[Any]) -> Exception:
+    def _refusal(self, error: Exception, arrays: Sequence[Any]) -> Exception:
         """The same kind of error in a sentence that names the operation and what came."""
         sentence = self.complaint(*arrays)
         if sentence is None:
@@ -390,6 +410,11 @@ def _operand(x: Any, place: str = "") -> Any:
 def as_operand(x: Any) -> Any:
     """What an operation computes with: Variables and arrays as they are, all else as an array."""
     return x if isinstance(x, Variable) else as_array(_operand(x))
+
+
+def _arrays(y: Any) -> Any:
+    """What ``forward`` answered, as arrays."""
+    return tuple([as_array(part) for part in y]) if type(y) in (tuple, list) else as_array(y)
 
 
 def _constants(y: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from descend.core.arrays import MODULES
+from descend.core.config import config
 from descend.core.errors import kind_of
 
 UFUNC_NAMES = {
@@ -34,9 +35,17 @@ OF_MODULES: dict[tuple[str | None, str], str] = {
 
 
 def array(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-    """The values as an ndarray, outside of the graph."""
+    """The values as an ndarray: of a constant, or where nothing is remembered.
+
+    Elsewhere whatever is computed with them would silently have no gradient.
+    """
     if self.data is None:
         raise TypeError("np.asarray: the Variable holds None")
+    if self.requires_grad and config().enable_backprop:
+        raise TypeError(
+            "np.asarray: a Variable came, whose gradient would be lost: leave the conversion out, "
+            "or take v.data, the array, on purpose"
+        )
     return np.array(self.data, dtype=dtype, copy=copy)
 
 
@@ -68,6 +77,6 @@ def _function(self: Any, name: str) -> Any:
     if not callable(function):
         raise TypeError(
             f"numpy.{name}: {kind_of(self)} came, and there is no differentiable {name}; "
-            f"np.asarray(v) gives the values"
+            f"v.data is the array"
         )
     return function

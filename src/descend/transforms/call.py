@@ -59,6 +59,8 @@ class Call:
         self.given: list[Any] = []
         """The leaves of the chosen arguments, as they came."""
         self.aux: Any = None
+        self.aliases = False
+        """Whether some of the call's own Variables stand for Variables of somebody else."""
         self.levels = levels_now()
         self.places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         for place in self.places:
@@ -83,12 +85,14 @@ class Call:
 
     def _answer(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
         for place in self.places:
-            args[place] = tree.mapped(args[place], self._own, kinds())
+            x = args[place]
+            plain = type(x) is np.ndarray
+            args[place] = self._own(x) if plain else tree.mapped(x, self._own, kinds())
         return function(*args, **kwargs)
 
     def _own(self, given: Any) -> Any:
         """A Variable of the call's own in the place of a leaf."""
-        x = given if isinstance(given, Variable | Batched) else as_array(given)
+        x = given if isinstance(given, (Variable, Batched)) else as_array(given)
         if not is_inexact(x.dtype):
             raise TypeError(
                 f"{self.name}: {kind_of(given)} of {x.dtype} came, which has no derivative: "
@@ -100,6 +104,7 @@ class Call:
     def _own_variable(self, x: Any) -> Variable:
         if isinstance(x, Variable) and x.requires_grad:
             own: Variable = Alias()(x)
+            self.aliases = True
         else:
             own = Variable(array_of(x))
         self.own.append(own)
@@ -113,7 +118,7 @@ class Call:
         """
         if not self.recorded:
             return False
-        if any(x.creator is not None for x in self.own):
+        if self.aliases:
             return True
         own = {edge_of(x)[:2] for x in self.own}
         seen: set[Any] = set()
@@ -124,7 +129,9 @@ class Call:
             if place in own or source in seen:
                 continue
             if isinstance(source, Variable):
-                return True
+                if source.requires_grad:
+                    return True
+                continue  # the own Variable of a call inside, which is over
             seen.add(source)
             stack.extend(edge[:2] for edge in source.edges if edge is not None)
         return False
@@ -136,20 +143,26 @@ class Call:
         [y] = self.bases
         if not isinstance(y, Variable) or not y.requires_grad:
             return [None] * len(self.own)
-        if self.levels or any(x.creator is not None for x in self.own):
+        if self.levels or self.aliases:
             return self.gradients([y], None)
         # The cheapest walk first. It shows whether there are Variables beside the call's own: then
         # the gradient belongs into a graph.
         with using_config("enable_backprop", False):
             found = propagate([(edge_of(y), ones_like(y.data))], create_graph=False)
-        if self.recorded and not found.keys() <= set(self.own):
+        own = {x: found.pop(x, None) for x in self.own}
+        if self.recorded and any(x.requires_grad for x in found):
             return self.gradients([y], None)
         self.outer = False
         gxs: list[Any] = []
         for x in self.own:
-            gx = found.pop(x, None)
+            gx = own.pop(x)
             gxs.append(None if gx is None else owned(gx))
         return gxs
+
+    def close(self) -> None:
+        """Nobody asks for gradients of the call's own Variables any more."""
+        for x in self.own:
+            x.requires_grad = x.creator is not None
 
     def gradients(self, ys: list[Variable], seeds: list[Any] | None) -> list[Any]:
         """The gradients of some of the answers to the call's own Variables; None where unused."""

@@ -64,6 +64,7 @@ def value_and_grad(
                 f"jacobian differentiates arrays, elementwise_grad elements"
             )
         gxs = [call.finished(gx, i) for i, gx in enumerate(call.gradient())]
+        call.close()
         value = call.value(y)
         return (value, call.value(call.aux)) if has_aux else value, call.structured(gxs)
 

@@ -46,6 +46,7 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...
             call.structured([call.finished_block(block, y, i) for i, block in enumerate(blocks)])
             for y, blocks in zip(call.ys, found, strict=True)
         ]
+        call.close()
         return tree.filled(call.answer, structured, kinds())
 
     return derivative

@@ -67,6 +67,7 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
     for y, base in zip(call.ys, call.bases, strict=True):
         t = found.get(id(base))
         derivatives.append(call.derivative_of(y, base, t, again))
+    call.close()
     return call.value(call.answer), tree.filled(call.answer, derivatives, kinds())
 
 

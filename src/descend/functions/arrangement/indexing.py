@@ -48,15 +48,17 @@ class GetItem(Function):
     )
 
     def __init__(self, index: Any, distinct: bool = False) -> None:
-        self.index = _without_variables(index)
-        self.distinct = distinct
+        self.basic = is_basic(index)
+        self.index = index if self.basic else _without_variables(index)
+        self.distinct = distinct or self.basic
 
     def forward(self, x):
-        check_examples(self.index)
+        if not self.basic:
+            check_examples(self.index)
         return x[self.index]
 
     def backward(self, gy, *, x_shape):
-        return F.scatter_to(gy, self.index, x_shape, self.distinct)
+        return ScatterTo(self.index, x_shape, self.distinct)(gy)
 
 
 class ScatterTo(Function):
@@ -78,18 +80,21 @@ class ScatterTo(Function):
     )
 
     def __init__(self, index: Any, shape: tuple[int, ...], distinct: bool = False) -> None:
-        self.index = _without_variables(index)
+        self.basic = is_basic(index)
+        self.index = index if self.basic else _without_variables(index)
         self.shape = tuple(shape)
-        self.distinct = distinct
+        self.distinct = distinct or self.basic
 
     def forward(self, x):
-        check_examples(self.index)
+        if not self.basic:
+            check_examples(self.index)
+        if self.distinct:
+            y = get_array_module(x).zeros(self.shape, x.dtype)
+            y[self.index] = x
+            return y
         half = x.dtype == np.float16  # summed in float32
         y = get_array_module(x).zeros(self.shape, np.float32 if half else x.dtype)
-        if self.distinct:
-            y[self.index] = x
-        else:
-            _add_at(y, self.index, x)
+        _add_at(y, self.index, x)
         return y.astype(np.float16) if half else y
 
     def backward(self, gy):
@@ -230,6 +235,19 @@ def _without_variables(index: Any) -> Any:
         parts = [array_of(part) for part in index]
         return get_array_module(*parts).asarray(parts) if parts else np.empty(0, np.intp)
     return array_of(index) if isinstance(index, Variable) else index
+
+
+BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of numbers, slices, None and ``...``: it answers a view."""
+    if type(index) is not tuple:
+        return type(index) in BASIC
+    for part in index:
+        if type(part) not in BASIC:
+            return False
+    return True
 
 
 def check_examples(index: Any) -> None:

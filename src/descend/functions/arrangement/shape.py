@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
+from descend.core.arrays import broadcast_to as _broadcast_to
 from descend.core.arrays import get_array_module
 from descend.core.arrays import sum_to as _sum_to
 from descend.core.errors import shape_of
@@ -79,11 +80,11 @@ class BroadcastTo(Function):
 
     samples = (Sample((3, 1), shape=(2, 3, 4)), Sample((), shape=(2,)), Sample((1,), shape=(0,)))
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: int | tuple[int, ...]) -> None:
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
 
     def forward(self, x):
-        return get_array_module(x).broadcast_to(x, self.shape)
+        return _broadcast_to(x, self.shape)
 
     def backward(self, gy):
         return gy  # the walk sums it to x's shape

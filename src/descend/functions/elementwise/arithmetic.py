@@ -92,6 +92,9 @@ class Multiply(Broadcasting):
     def backward(self, gy, *, x0, x1):
         if gy.dtype.kind == "c":  # asked once, as this is the hottest rule
             x0, x1 = conj(x0), conj(x1)
+        elif x0 is x1:  # a square
+            gx = gy * x0
+            return gx, gx
         return gy * x1 if self.edges[0] else None, gy * x0 if self.edges[1] else None
 
 
@@ -164,6 +167,10 @@ class Power(Broadcasting):
     )
 
     def forward(self, x0, x1):
+        multiplied = type(x1) in (int, float) and x1 in (3, 4)
+        if multiplied and type(x0) is np.ndarray and x0.dtype.kind == "f":
+            square = x0 * x0  # pow() takes twenty times as long
+            return square * (x0 if x1 == 3 else square)
         return x0**x1
 
     def backward(self, gy, *, x0, x1, y):

@@ -6,6 +6,7 @@ two adjoints. The derivatives of each are the other two, to any order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,7 @@ class OverWindows(Function):
     native_forward = True
     windows: Windows
 
-    def is_large(self, xs: list[Any]) -> bool:
+    def is_large(self, xs: Sequence[Any]) -> bool:
         """Whether a native program for this call is worth its price, and there can be one."""
         return len(self.windows.size) < 3 and super().is_large(xs)
 

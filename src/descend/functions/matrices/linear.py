@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -39,7 +40,7 @@ class MatMul(Function):
     kept_for = {"x0": 1, "x1": 0}
     native_forward = True
 
-    def is_large(self, xs: list[Any]) -> bool:
+    def is_large(self, xs: Sequence[Any]) -> bool:
         """Whether NumPy would use several threads."""
         x0, x1 = xs
         columns = x1.shape[-1] if getattr(x1, "ndim", 0) > 1 else 1
@@ -104,7 +105,7 @@ class Linear(Function):
     kept_for = {"x": 1, "weight": 0}
     native_forward = True
 
-    def is_large(self, xs: list[Any]) -> bool:
+    def is_large(self, xs: Sequence[Any]) -> bool:
         """Whether NumPy would use several threads."""
         x, weight, *_ = xs
         rows = weight.shape[0] if getattr(weight, "ndim", 0) > 1 else 1

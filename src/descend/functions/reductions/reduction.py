@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend import functions as F
-from descend.core.arrays import conj, get_array_module
+from descend.core.arrays import as_array, broadcast_to, conj, get_array_module
 from descend.core.function import Function, as_operand
 from descend.core.variable import array_of
 from descend.functions.axis import axes_of
@@ -34,8 +34,11 @@ class Reduction(Function):
         """An output or its gradient, which broadcasts to the input: reduced axes have length 1."""
         if self.keepdims or ndim == 0 or self.axis is None:
             return y
+        shape = [*y.shape]
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
-        return F.expand_dims(y, tuple(axis % ndim for axis in axes))
+        for axis in sorted(axis % ndim for axis in axes):
+            shape.insert(axis, 1)
+        return y.reshape(shape)
 
 
 class Sum(Reduction):
@@ -48,14 +51,14 @@ class Sum(Reduction):
     samples = (*REDUCTIONS, Sample((0, 3), axis=0))
 
     def forward(self, x):
-        xp = get_array_module(x)
-        if getattr(x, "dtype", None) == np.float16:
-            y = xp.sum(x, axis=self.axis, keepdims=self.keepdims, dtype=np.float32)
-            return y.astype(np.float16)
-        return xp.sum(x, axis=self.axis, keepdims=self.keepdims)
+        x = as_array(x)
+        if x.dtype.char == "e":
+            wide = x.astype(np.float32)
+            return wide.sum(axis=self.axis, keepdims=self.keepdims).astype(np.float16)
+        return x.sum(axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, gy, *, x_shape):
-        return F.broadcast_to(self.expanded(gy, len(x_shape)), x_shape)
+        return broadcast_to(self.expanded(gy, len(x_shape)), x_shape)
 
 
 class Extreme(Reduction):
