@@ -131,6 +131,26 @@ def test_a_wrong_text_is_an_error(text, message):
     assert call(native.load(text_of(1)), 1.0) == 2.0
 
 
+STRESS = """
+import ctypes, threading
+from descend.compile import native
+native._LINKS = 4
+def work(first):
+    for n in [*range(first, first + 10)] * 20:
+        body = f"%y = fadd float %x, {float(n):e}\\n ret float %y"
+        code = native.load("define float @f(float %x) {\\n" + body + "\\n}\\n")
+        function = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)(code["f"])
+        assert function(0.0) == n
+threads = [threading.Thread(target=work, args=(k,)) for k in (0, 5, 10)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_no_thread_finds_code_that_another_one_lets_go():
+    subprocess.run([sys.executable, "-c", STRESS], check=True)  # it crashed
+
+
 def test_many_texts_come_in_their_order_and_the_same_ones_once():
     known = native.load(text_of(3))
     numbers = [1, 2, 3, 1, 4, 5, 6, 7, 8, 2]
@@ -292,6 +312,6 @@ def test_code_outlives_the_linker_that_made_it():
     object_code = native.compile_object(text_of(6))
     for _ in range(native._LINKS + 1):
         native.Code(object_code, ["f"])
-    assert native._linker().jit is not code._jit
+    assert native._linker().jit is not code._linked.jit
     assert call(code, 1.0) == 6.0
     del code

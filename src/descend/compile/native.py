@@ -54,7 +54,7 @@ _FOREIGN = re.compile(
 class Code:
     """Machine code in memory, as long as this object lives: ``code[name]`` is an address."""
 
-    __slots__ = ("__weakref__", "_jit", "_tracker", "addresses")
+    __slots__ = ("__weakref__", "_linked", "addresses")
 
     def __init__(self, object_code: bytes, names: Iterable[str], calls: Iterable[str] = ()) -> None:
         linker = _linker()
@@ -63,17 +63,28 @@ class Code:
             builder.import_symbol(name, foreign.address(name))
         for name in names:
             builder.export_symbol(name)
-        self._jit: Any = linker.jit
-        self._tracker: Any = builder.link(linker.jit, f"code{next(linker.numbers)}")
-        self.addresses: dict[str, int] = {name: self._tracker[name] for name in names}
+        tracker: Any = builder.link(linker.jit, f"code{next(linker.numbers)}")
+        self.addresses: dict[str, int] = {name: tracker[name] for name in names}
+        self._linked = _Linked(linker.jit, tracker)
 
     def __getitem__(self, name: str) -> int:
         """The address of a function."""
         return self.addresses[name]
 
+
+class _Linked:
+    """What keeps code in memory. Nobody has weak references to it, so it is never found again
+    while it goes: `Code` itself could be."""
+
+    __slots__ = ("jit", "tracker")
+
+    def __init__(self, jit: Any, tracker: Any) -> None:
+        self.jit = jit
+        self.tracker = tracker
+
     def __del__(self) -> None:
         # The code goes before the linker that made it, which may be the last one to hold on to it.
-        self._tracker = None
+        self.tracker = None
 
 
 def load(text: str, level: int = LEVEL) -> Code:

@@ -87,6 +87,8 @@ class Variable(Operators):
 
     @data.setter
     def data(self, value: Array | None) -> None:
+        if isinstance(value, generic):
+            value = np.asarray(value)  # what NumPy answers where no axis is left
         if value is not None:
             if not is_array(value):
                 raise TypeError(f"data: {kind_of(value)} came, an array is needed")
