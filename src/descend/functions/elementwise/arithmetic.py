@@ -167,10 +167,6 @@ class Power(Broadcasting):
     )
 
     def forward(self, x0, x1):
-        multiplied = type(x1) in (int, float) and x1 in (3, 4)
-        if multiplied and type(x0) is np.ndarray and x0.dtype.kind == "f":
-            square = x0 * x0  # pow() takes twenty times as long
-            return square * (x0 if x1 == 3 else square)
         return x0**x1
 
     def backward(self, gy, *, x0, x1, y):
