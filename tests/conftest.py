@@ -36,7 +36,8 @@ def haswell(monkeypatch):
     """
     from llvmlite import binding
 
-    from descend.compile import native, tiles
+    from descend.compile.kernels import tiles
+    from descend.compile.machine import native
 
     if binding.llvm_version_info[0] != 22:
         pytest.skip("the stored texts are of LLVM 22")

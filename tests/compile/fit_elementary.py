@@ -1,4 +1,4 @@
-"""Prints src/descend/compile/coefficients.py: `python tests/compile/fit_elementary.py > FILE`.
+"""Prints descend/compile/elementary/coefficients.py: `python tests/compile/fit_elementary.py`.
 
 Every polynomial is the minimax fit (Remez's exchange, 50 digits) of the function that is left
 when the leading terms are taken off, weighted so that the error bounded is the one relative to

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from descend.compile import cache
+from descend.compile.machine import cache
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_an_exception_while_writing_leaves_no_file(folder, monkeypatch):
 
 FILL = """
 import sys
-from descend.compile import cache
+from descend.compile.machine import cache
 for number in range(100):
     data = str(number).encode() * 1000
     cache.put(str(number), data)

@@ -9,9 +9,11 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Variable, gradients
-from descend.compile import foreign, is_available, threads
+from descend.compile import is_available
 from descend.compile.errors import TraceError
 from descend.compile.graph import parse, verify
+from descend.compile.machine import foreign
+from descend.compile.run import threads
 from descend.functions.registry import OPERATIONS
 from descend.testing.call import Call
 

@@ -6,8 +6,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from descend.compile import graph, tiles
-from descend.compile.convolution import (
+from descend.compile import graph
+from descend.compile.kernels import tiles
+from descend.compile.kernels.convolution import (
     ConvolutionSpec,
     convolve,
     convolve_input,
@@ -15,7 +16,7 @@ from descend.compile.convolution import (
     supports,
     weight_partial,
 )
-from descend.compile.native import load
+from descend.compile.machine.native import load
 from descend.functions.images.windows import Windows
 
 GUARD = 64

@@ -14,7 +14,8 @@ from descend.compile import TraceError, is_available
 if not is_available():
     pytest.skip("nothing is compiled here", allow_module_level=True)
 
-from descend.compile import explain, recording, threads
+from descend.compile.record import recording
+from descend.compile.run import explain, threads
 
 PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
 BLOCK = re.compile(r"<!-- ([\w ]+) -->\n```(\w*)\n(.*?)\n```", re.DOTALL)

@@ -12,7 +12,7 @@ import descend
 import descend.functions as F
 from descend import Parameter, Variable, gradients, nn, optim
 from descend.compile import is_available
-from descend.compile.eager import EAGER, MOST_KINDS, Program, in_memory_order
+from descend.compile.run.eager import EAGER, MOST_KINDS, Program, in_memory_order
 from descend.core import acceleration
 from descend.functions.registry import OPERATIONS
 from descend.optim import optimizer as optimizers

@@ -16,8 +16,8 @@ import scipy.special
 
 llvm = pytest.importorskip("llvmlite.binding")
 ir = pytest.importorskip("llvmlite.ir")
-elementary = pytest.importorskip("descend.compile.elementary")
-lanes_module = pytest.importorskip("descend.compile.lanes")
+elementary = pytest.importorskip("descend.compile.elementary.table")
+lanes_module = pytest.importorskip("descend.compile.machine.lanes")
 
 DTYPES = {32: np.float32, 64: np.float64}
 LIMITS = {32: 2, 64: 4}

@@ -8,7 +8,8 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Parameter, Variable, nn, optim
-from descend.compile import explain, is_available, limits
+from descend.compile import is_available
+from descend.compile.run import explain, limits
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="nothing is compiled here")
 

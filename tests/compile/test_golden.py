@@ -24,7 +24,7 @@ if not is_available():
 from descend.compile.passes import PASSES
 from descend.compile.passes.fuse import fuse
 from descend.compile.passes.schedule import schedule
-from descend.compile.runtime import Executable, text_of
+from descend.compile.run.runtime import Executable, text_of
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 RULE = "-" * 8

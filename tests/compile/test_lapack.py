@@ -8,9 +8,10 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Variable, gradients
-from descend.compile import solvers, threads
 from descend.compile.graph import Graph, evaluate, input_node, node, parse, verify
-from descend.compile.runtime import Executable
+from descend.compile.kernels import solvers
+from descend.compile.run import threads
+from descend.compile.run.runtime import Executable
 
 RNG = np.random.default_rng(5)
 

@@ -10,11 +10,11 @@ import scipy.special
 
 import descend.functions as F
 from descend import Variable, nn
-from descend.compile import lazy
 from descend.compile.errors import TraceError
 from descend.compile.graph import Graph, evaluate, input_node, verify
-from descend.compile.lazy import LazyArray
-from descend.compile.trace import Trace
+from descend.compile.lazy import functions as lazy
+from descend.compile.lazy.array import LazyArray
+from descend.compile.record.trace import Trace
 from descend.core import CONTRACT, Function
 from descend.core.backward import gradients
 from descend.core.config import using_config

@@ -10,9 +10,9 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Parameter, Variable, nn, optim
-from descend.compile.lazy_array import LazyArray
-from descend.compile.recording import Recording
-from descend.compile.runtime import Executable
+from descend.compile.lazy.array import LazyArray
+from descend.compile.record.recording import Recording
+from descend.compile.run.runtime import Executable
 
 # ---- training ---------------------------------------------------------------------------------
 

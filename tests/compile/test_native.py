@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from descend.compile import cache, foreign, native
-from descend.compile.products import MatmulSpec, matmul
+from descend.compile.kernels.products import MatmulSpec, matmul
+from descend.compile.machine import cache, foreign, native
 
 
 def call(code, x, name="f"):
@@ -133,7 +133,7 @@ def test_a_wrong_text_is_an_error(text, message):
 
 STRESS = """
 import ctypes, threading
-from descend.compile import native
+from descend.compile.machine import native
 native._LINKS = 4
 def work(first):
     for n in [*range(first, first + 10)] * 20:
@@ -276,7 +276,7 @@ def test_it_runs_without_a_folder_for_the_cache(tmp_path, monkeypatch):
 
 LOADS = """
 import sys
-from descend.compile import native
+from descend.compile.machine import native
 for number in range(30):
     native.load(f"define i64 @f() {{\\n  ret i64 {number}\\n}}\\n")
 """

@@ -4,11 +4,11 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from descend.compile.graph import Graph, input_node, node
-from descend.compile.kernels import Access, Buffer, Kernel, Packing
+from descend.compile.kernels.kernel import Access, Buffer, Kernel, Packing
 from descend.compile.passes.buffers import plan
 from descend.compile.passes.packing import share_packing
 from descend.compile.passes.schedule import Band, Schedule
-from descend.compile.runtime import Executable
+from descend.compile.run.runtime import Executable
 
 
 def buffer(*shape):

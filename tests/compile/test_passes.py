@@ -12,7 +12,7 @@ if not is_available():
     pytest.skip("nothing is compiled here", allow_module_level=True)
 
 from descend.compile.passes import PASSES, optimized
-from descend.compile.runtime import Executable
+from descend.compile.run.runtime import Executable
 
 F8 = np.dtype(np.float64)
 I8 = np.dtype(np.int64)

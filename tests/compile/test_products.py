@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from descend.compile import tiles
-from descend.compile.native import load
-from descend.compile.products import MatmulSpec, matmul, supports
+from descend.compile.kernels import tiles
+from descend.compile.kernels.products import MatmulSpec, matmul, supports
+from descend.compile.machine.native import load
 
 GUARD = 64
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}

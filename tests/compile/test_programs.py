@@ -568,7 +568,7 @@ def patched(module, name, value):
 
 
 def patched_runtime(**values):
-    return unittest.mock.patch.multiple("descend.compile.runtime", **values)
+    return unittest.mock.patch.multiple("descend.compile.run.runtime", **values)
 
 
 @pytest.mark.parametrize("switch", SWITCHES)

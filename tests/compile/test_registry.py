@@ -6,7 +6,7 @@ import pytest
 import descend
 import descend.functions as F
 from descend import Variable, gradients
-from descend.compile import threads
+from descend.compile.run import threads
 from descend.functions.registry import OPERATIONS, Sample
 from descend.testing.call import Call
 

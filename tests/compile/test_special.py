@@ -6,8 +6,10 @@ import scipy.special
 
 import descend
 import descend.functions as F
-from descend.compile import foreign, native, special, threads
+from descend.compile.elementary import special
 from descend.compile.graph import ELEMENTWISE, OPERATIONS, parse, verify
+from descend.compile.machine import foreign, native
+from descend.compile.run import threads
 
 EDGES = np.array([0.0, 1.0, -1.0, -2.0, 0.5, -0.5, 2.0, 30.0, 171.7, 1e-300, 1e8, 1e300])
 EDGES = np.concatenate([EDGES, [np.inf, -np.inf, np.nan, -0.0, -3.3, 1 - 1e-16, 5e-324]])

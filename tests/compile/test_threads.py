@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from descend.compile import native, threads
-from descend.compile.threads import Band, BandTime, Call, Local, Partial, Program, Scratch
+from descend.compile.machine import native
+from descend.compile.run import threads
+from descend.compile.run.threads import Band, BandTime, Call, Local, Partial, Program, Scratch
 
 COLUMNS = 5
 ROW = 4 * COLUMNS
@@ -492,7 +493,8 @@ def test_a_wrong_number_of_threads_is_an_error(monkeypatch, own):
 PRELUDE = f"""
 import os, sys, threading, time
 import numpy as np
-from descend.compile import native, threads
+from descend.compile.machine import native
+from descend.compile.run import threads
 code = native.load({TEXTS["scale"]!r})
 x = np.ones((1000, {COLUMNS}), np.float32)
 y = np.zeros_like(x)

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from descend.compile import convolution, graph, tiles, winograd
-from descend.compile.convolution import ConvolutionSpec
-from descend.compile.native import load
-from descend.compile.winograd import (
+from descend.compile import graph
+from descend.compile.kernels import convolution, tiles, winograd
+from descend.compile.kernels.convolution import ConvolutionSpec
+from descend.compile.kernels.winograd import (
     convolve,
     convolve_input,
     convolve_weight,
@@ -17,6 +17,7 @@ from descend.compile.winograd import (
     supports,
     weight_partial,
 )
+from descend.compile.machine.native import load
 from descend.functions.images.windows import Windows
 
 GUARD = 64

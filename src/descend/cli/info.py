@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from descend import __version__, cuda
-from descend.compile import cache, is_available
+from descend.compile import is_available
+from descend.compile.machine import cache
 from descend.data.fashion_mnist import find_fashion_mnist
 
 
@@ -61,7 +62,7 @@ def _compiler() -> str:
     import llvmlite
     from llvmlite import binding
 
-    from descend.compile.threads import thread_count
+    from descend.compile.run.threads import thread_count
 
     version = ".".join(map(str, binding.llvm_version_info))
     count = thread_count()

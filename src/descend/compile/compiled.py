@@ -26,7 +26,7 @@ from descend.core.arrays import is_array
 from descend.core.config import config
 
 if TYPE_CHECKING:
-    from descend.compile.recording import Recording
+    from descend.compile.record.recording import Recording
 
 
 def compile(function: Callable[..., Any] | None = None) -> Any:
@@ -141,7 +141,7 @@ class Compiled:
             if recording is None:
                 if any(is_array(x) and not isinstance(x, np.ndarray) for x in args):
                     return self.function(*args, **kwargs)
-                from descend.compile.recording import record
+                from descend.compile.record.recording import record
 
                 start = perf_counter()
                 recording = record(self.function, args, kwargs, found, self.pure)
@@ -188,7 +188,7 @@ class Compiled:
     @property
     def kernels(self) -> str:
         """The last recording's kernels, as text."""
-        from descend.compile.runtime import text_of
+        from descend.compile.run.runtime import text_of
 
         return text_of(self._made().executable)
 
@@ -199,7 +199,7 @@ class Compiled:
 
     def explain(self) -> str:
         """What the last recording runs: kernels, what is in each, bytes, operations and time."""
-        from descend.compile.explain import explain
+        from descend.compile.run.explain import explain
 
         return explain(self)
 

@@ -54,7 +54,8 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile import matrices, special
+from descend.compile import matrices
+from descend.compile.elementary import special
 
 Shape = tuple[int, ...]
 

@@ -1,8 +1,8 @@
 """Where the compiler joins operations and optimizers that know nothing of it.
 
 Called one by one, operations run in NumPy. On large arrays some of them, and the steps of
-optimizers, run as native kernels instead, if there is an accelerator: `descend.compile.eager` is
-one, and importing descend installs it. Whether a call is large enough is decided by its sizes
+optimizers, run as native kernels instead, if there is an accelerator: `descend.compile.run.eager`
+is one, and importing descend installs it. Whether a call is large enough is decided by its sizes
 alone, never by how often it was made: training that is stopped and resumed goes on bit for bit.
 """
 

@@ -60,7 +60,7 @@ class Steps:
     def _run(self, step: Any, model: Any, *arguments: Any) -> Any:
         if not (self.compile and is_available() and in_main_memory(model)):
             return step.function(model, *arguments)
-        from descend.compile import native
+        from descend.compile.machine import native
 
         seconds, kernels = step.seconds, native.compiled
         try:

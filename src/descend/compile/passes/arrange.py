@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from descend.compile.loops import Expr, Loop, Store, View, rewritten
+from descend.compile.machine.loops import Expr, Loop, Store, View, rewritten
 
 Strides = tuple[int, ...]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from descend.compile.kernels import Buffer, Kernel
+from descend.compile.kernels.kernel import Buffer, Kernel
 from descend.compile.passes.schedule import Band, Schedule
 
 ALIGNMENT = 64

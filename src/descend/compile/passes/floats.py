@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.graph import Graph, Node, constant, input_node, node, part_dtype
-from descend.compile.operations import TYPES
+from descend.compile.machine.operations import TYPES
 
 
 def as_floats(graph: Graph) -> Graph:

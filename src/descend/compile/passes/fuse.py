@@ -17,14 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile import kernels, library
 from descend.compile.graph import ELEMENTWISE, REDUCTIONS, VIEWS, Graph, Node
-from descend.compile.kernels import Buffer, Kernel
-from descend.compile.loops import Expr, Loop, Store, View, with_axis, with_axis_in
-from descend.compile.passes.arrange import arranged
-from descend.compile.passes.merge import merged
-from descend.compile.passes.realize import realized_nodes
-from descend.compile.walks import (
+from descend.compile.kernels import kernel as kernels
+from descend.compile.kernels import library
+from descend.compile.kernels.kernel import Buffer, Kernel
+from descend.compile.kernels.walks import (
     Line,
     Mapping,
     broadcast,
@@ -38,6 +35,10 @@ from descend.compile.walks import (
     walked,
     whole,
 )
+from descend.compile.machine.loops import Expr, Loop, Store, View, with_axis, with_axis_in
+from descend.compile.passes.arrange import arranged
+from descend.compile.passes.merge import merged
+from descend.compile.passes.realize import realized_nodes
 
 INT64 = np.dtype(np.int64)
 SMALL_SUM = 65536

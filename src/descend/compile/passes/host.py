@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile import library, operations
 from descend.compile.graph import ELEMENTWISE, OPERATIONS, REDUCTIONS, Graph, Node, part_dtype
-from descend.compile.library import NEEDS_MEMORY
+from descend.compile.kernels import library
+from descend.compile.kernels.library import NEEDS_MEMORY
+from descend.compile.machine import operations
 
 
 def host(graph: Graph) -> Graph:

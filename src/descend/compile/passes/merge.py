@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.compile.kernels import Buffer, Kernel
-from descend.compile.loops import Expr, Loop, Store, View
+from descend.compile.kernels.kernel import Buffer, Kernel
+from descend.compile.machine.loops import Expr, Loop, Store, View
 
 MOST_VALUES = 300
 """Kernels are not merged beyond this many values."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from descend.compile.kernels import Kernel, Packing
+from descend.compile.kernels.kernel import Kernel, Packing
 from descend.compile.passes.schedule import Band
 
 

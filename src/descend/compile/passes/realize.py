@@ -7,9 +7,10 @@ or a larger one would compute it many times over.
 
 from __future__ import annotations
 
-from descend.compile import library, special
+from descend.compile.elementary import special
 from descend.compile.graph import ELEMENTWISE, VIEWS, Graph, Node
-from descend.compile.walks import splits, walk_down, walked_like
+from descend.compile.kernels import library
+from descend.compile.kernels.walks import splits, walk_down, walked_like
 
 CHEAP = 3
 """So many simple operations are rather computed twice than kept."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil, gcd, prod
 
-from descend.compile.kernels import Access, Buffer, Kernel
+from descend.compile.kernels.kernel import Access, Buffer, Kernel
 
 CACHE = 160 * 1024
 """Bytes that the blocks of a band should not exceed, so that they stay in a core's own cache."""

@@ -1,0 +1,1 @@
+"""exp, sin, erf and their kin as machine code."""

@@ -1,0 +1,1 @@
+"""From nodes to kernels: what a graph is lowered to, and the kernels that are no loops."""

@@ -1,0 +1,1 @@
+"""From Python to a graph: what a function computes is recorded while it runs once."""

@@ -1,0 +1,1 @@
+"""Running what was compiled: memory, threads, calls of Python between."""
