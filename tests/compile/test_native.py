@@ -255,12 +255,12 @@ def test_by_name_another_version_of_the_compiler_emits_anew(monkeypatch):
 
 
 def test_the_version_changes_with_the_files_that_emit(monkeypatch, tmp_path):
-    copy = shutil.copytree(Path(native.__file__).parent, tmp_path / "compile")
+    copy = shutil.copytree(Path(native.__file__).parents[1], tmp_path / "compile")
     versions = [native._version()]
-    monkeypatch.setattr(native, "__file__", str(copy / "native.py"))
+    monkeypatch.setattr(native, "__file__", str(copy / "machine" / "native.py"))
     native._version.cache_clear()
     versions.append(native._version())
-    with (copy / "tiles.py").open("a") as file:
+    with (copy / "kernels" / "tiles.py").open("a") as file:
         file.write("\n")
     native._version.cache_clear()
     versions.append(native._version())
