@@ -527,13 +527,13 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("DESCEND_CACHE", "")
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(5))
 def test_programs(number):
     search(number, 75)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [*range(8, 20), *range(1000, 1200)])
+@pytest.mark.parametrize("number", [*range(5, 20), *range(1000, 1200)])
 def test_many_programs(number):
     search(number, 200)
 
