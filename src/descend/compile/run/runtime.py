@@ -23,7 +23,7 @@ from descend.compile.run import threads
 from descend.compile.run.bridge import Bridge, Place
 from descend.compile.run.memory import address_of
 
-SMALL = 60_000
+SMALL = 150_000
 """Operations and bytes below which a second thread costs more than it helps."""
 
 
